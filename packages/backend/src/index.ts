@@ -1,0 +1,15 @@
+export type {
+  Availability,
+  Backend,
+  BackendRequest,
+  BranchTrace,
+  Capabilities,
+  KvUsage,
+  LoadOptions,
+  Runner,
+  Segment,
+  SequenceId,
+  StepInput,
+  StepResult,
+  TopLogits,
+} from './contract.js';

@@ -1,0 +1,13 @@
+export type {
+  ChatMessage,
+  Engine,
+  EngineOptions,
+  GenerateRequest,
+  Generation,
+  GenerationChunk,
+  GenerationResult,
+  GenerationTrace,
+  SamplingOptions,
+  SkipStatistics,
+  TokenLogprobs,
+} from './api.js';

@@ -1,0 +1,12 @@
+export type { ErrorFields } from './gateskip-error.js';
+export { GateskipError, isGateskipError } from './gateskip-error.js';
+export {
+  AbortedError,
+  BackendUnavailableError,
+  BusyError,
+  ClosedError,
+  InsufficientMemoryError,
+  InvalidArgumentError,
+  ShapeMismatchError,
+  UnsupportedError,
+} from './common-errors.js';

@@ -1,0 +1,31 @@
+import type { Calibration, GateSet } from '@gateskip/gate';
+
+/** Where an adapter came from; written by the tool that made it, shown by `gateskip inspect` and on its card. */
+export interface AdapterProvenance {
+  /** `fit`, or the name of a training recipe. */
+  readonly method: string;
+  /** The command that made it, without machine paths. */
+  readonly command: string;
+  /** Text it was fitted on, and that text's licence. */
+  readonly data: string;
+  readonly license: string;
+  /** ISO date. */
+  readonly created: string;
+  /** Version of gateskip. */
+  readonly version: string;
+}
+
+/** A gate adapter: gates (and stand-ins) for one model, and how their scores map to budgets. */
+export interface GateAdapter {
+  /** Version of the file layout. */
+  readonly formatVersion: 1;
+  readonly name: string;
+  /** {@link Model.fingerprint} of the model it was made for. */
+  readonly modelFingerprint: string;
+  /** Human name of that model. */
+  readonly modelName: string;
+  readonly layers: number;
+  readonly gates: GateSet;
+  readonly calibration: Calibration;
+  readonly provenance: AdapterProvenance;
+}

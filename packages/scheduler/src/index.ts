@@ -1,0 +1,1 @@
+export type { Budget, Observation, Policy, PolicyContext, PolicyFactory, SequencePolicy, SequenceStart } from './policy.js';

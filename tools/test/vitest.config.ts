@@ -1,0 +1,8 @@
+import { defineConfig } from 'vitest/config';
+
+/** Tests import the packages' sources (condition `@gateskip/source`), so no build is needed before a test run. */
+export default defineConfig({
+  resolve: { conditions: ['@gateskip/source'] },
+  ssr: { resolve: { conditions: ['@gateskip/source'], externalConditions: ['@gateskip/source'] } },
+  test: { include: ['test/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 300_000, pool: 'forks' },
+});
