@@ -1,3 +1,4 @@
+export { ContextOverflowError } from './context-overflow-error.js';
 export type {
   Availability,
   Backend,
@@ -13,3 +14,9 @@ export type {
   StepResult,
   TopLogits,
 } from './contract.js';
+export { MacCounter } from './mac-counter.js';
+export { validateAdapter } from './validate-adapter.js';
+export type { PlanContext } from './validate-plan.js';
+export { ruleNeedsScores, validatePlan } from './validate-plan.js';
+export type { PreparedStep, RunnerState } from './validate-step.js';
+export { DEFAULT_MAX_ROWS, MAX_TOP_LOGITS, validateStep } from './validate-step.js';

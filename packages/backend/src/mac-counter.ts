@@ -1,0 +1,55 @@
+import { attentionCoreMacs, type GateSpec, gateMacs, type ModelShape, type RowCosts, rowCosts } from '@gateskip/gate';
+
+/**
+ * Counts the layer MACs of one step per plan, as `StepResult.macs` defines them. Sums stay exact: every addend is an
+ * integer, and 2^53 is some years of this work.
+ *
+ * Per row: a kept attention branch costs its projections plus the core over the rows it sees; a repeated one adds the
+ * query and output projections and the core again, K and V not. A row that skips attention and still writes its own K
+ * and V costs those projections. A gate costs `gateMacs` per evaluation that a rule or a product needs: one per row of
+ * the plan where the rule compares gate scores; otherwise, where gates multiply, one per run of the branch on a row.
+ * Drawing random scores costs nothing.
+ */
+export class MacCounter {
+  /** [plans] */
+  readonly macs: Float64Array;
+  /** [plans]: the dense model on the same rows. */
+  readonly denseMacs: Float64Array;
+  readonly #shape: ModelShape;
+  readonly #costs: RowCosts;
+  readonly #gate: number;
+
+  constructor(shape: ModelShape, gateSpec: GateSpec | undefined, plans: number) {
+    this.macs = new Float64Array(plans);
+    this.denseMacs = new Float64Array(plans);
+    this.#shape = shape;
+    this.#costs = rowCosts(shape);
+    this.#gate = gateSpec === undefined ? 0 : gateMacs(gateSpec, shape.hiddenSize);
+  }
+
+  /** One row at `position` through the whole dense model. */
+  addDenseRow(plan: number, position: number): void {
+    const perLayer = this.#costs.attentionProjections + this.#costs.mlp + attentionCoreMacs(this.#shape, position + 1);
+    this.denseMacs[plan]! += this.#shape.layers * perLayer;
+  }
+
+  /** One kept row of an attention branch that sees `visible` K/V rows, its own included, and runs `times` times. */
+  addAttention(plan: number, visible: number, times = 1): void {
+    const { attentionProjections, kvProjections } = this.#costs;
+    this.macs[plan]! += kvProjections + times * (attentionProjections - kvProjections + attentionCoreMacs(this.#shape, visible));
+  }
+
+  /** One row that skips attention but writes its own K and V. */
+  addKeyValue(plan: number): void {
+    this.macs[plan]! += this.#costs.kvProjections;
+  }
+
+  /** One kept row of an MLP branch that runs `times` times. */
+  addMlp(plan: number, times = 1): void {
+    this.macs[plan]! += times * this.#costs.mlp;
+  }
+
+  addGates(plan: number, evaluations: number): void {
+    this.macs[plan]! += evaluations * this.#gate;
+  }
+}
