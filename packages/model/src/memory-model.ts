@@ -7,7 +7,9 @@ import type { ModelConfig } from './model-config.js';
 import { tensorShapes } from './tensor-names.js';
 
 /** One weight to put into a model in memory: its values, to be stored as `type`, or its bytes as stored. */
-export type MemoryTensor = { readonly type: TensorType; readonly values: Float32Array } | { readonly type: TensorType; readonly bytes: Uint8Array };
+export type MemoryTensor =
+  | { readonly type: TensorType; readonly values: Float32Array }
+  | { readonly type: TensorType; readonly bytes: Uint8Array };
 
 /**
  * A model whose weights lie in memory: for tests, oracles and tools that make weights rather than read them.
@@ -24,7 +26,8 @@ export function createMemoryModel(config: ModelConfig, tensors: ReadonlyMap<stri
   for (const [name, [rows, columns]] of shapes) {
     const tensor = tensors.get(name);
     if (tensor === undefined) throw new InvalidArgumentError(`Tensor ${name} is missing.`);
-    if ('values' in tensor && tensor.values.length !== rows * columns) throw new ShapeMismatchError(name, [rows, columns], [tensor.values.length]);
+    if ('values' in tensor && tensor.values.length !== rows * columns)
+      throw new ShapeMismatchError(name, [rows, columns], [tensor.values.length]);
     storedBytes(tensor.type, columns); // a row is whole blocks
     const bytes = 'values' in tensor ? quantize(tensor.type, tensor.values) : tensor.bytes;
     const expectedBytes = storedBytes(tensor.type, rows * columns);

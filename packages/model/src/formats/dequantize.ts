@@ -23,7 +23,8 @@ export function storedBytes(type: TensorType, elementCount: number): number {
  */
 export function dequantize(type: TensorType, bytes: Uint8Array, elementCount: number): Float32Array {
   const expected = storedBytes(type, elementCount);
-  if (bytes.byteLength !== expected) throw new ShapeMismatchError(`${elementCount} ${type} values in bytes`, [expected], [bytes.byteLength]);
+  if (bytes.byteLength !== expected)
+    throw new ShapeMismatchError(`${elementCount} ${type} values in bytes`, [expected], [bytes.byteLength]);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const out = new Float32Array(elementCount);
   switch (type) {

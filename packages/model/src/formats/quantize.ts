@@ -24,13 +24,16 @@ export function quantize(type: TensorType, values: Float32Array): Uint8Array {
       for (let i = 0; i < values.length; i++) view.setUint16(2 * i, floatToBfloat(values[i]!), true);
       break;
     case 'Q4_0':
-      for (let block = 0; 32 * block < values.length; block++) quantizeQ4Zero(values.subarray(32 * block, 32 * block + 32), view, 18 * block);
+      for (let block = 0; 32 * block < values.length; block++)
+        quantizeQ4Zero(values.subarray(32 * block, 32 * block + 32), view, 18 * block);
       break;
     case 'Q4_1':
-      for (let block = 0; 32 * block < values.length; block++) quantizeQ4One(values.subarray(32 * block, 32 * block + 32), view, 20 * block);
+      for (let block = 0; 32 * block < values.length; block++)
+        quantizeQ4One(values.subarray(32 * block, 32 * block + 32), view, 20 * block);
       break;
     case 'Q8_0':
-      for (let block = 0; 32 * block < values.length; block++) quantizeQ8Zero(values.subarray(32 * block, 32 * block + 32), view, 34 * block);
+      for (let block = 0; 32 * block < values.length; block++)
+        quantizeQ8Zero(values.subarray(32 * block, 32 * block + 32), view, 34 * block);
       break;
   }
   return bytes;
@@ -74,7 +77,10 @@ function storeHalf(view: DataView, offset: number, value: number, block: Float32
   const half = floatToHalf(value);
   const stored = halfToFloat(half);
   if (!Number.isFinite(stored) || !block.every(Number.isFinite)) {
-    throw new InvalidArgumentError(`A block of 32 values has no binary16 scale (it would be ${value}).`, 'Look for Inf, NaN or huge weights.');
+    throw new InvalidArgumentError(
+      `A block of 32 values has no binary16 scale (it would be ${value}).`,
+      'Look for Inf, NaN or huge weights.',
+    );
   }
   view.setUint16(offset, half, true);
   return stored;

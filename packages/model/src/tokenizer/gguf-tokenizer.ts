@@ -1,0 +1,119 @@
+import { InvalidModelError, printable, UnsupportedTokenizerError } from '../errors.js';
+import type { GgufHeader } from '../gguf/read-header.js';
+import { bytesOfToken } from './byte-alphabet.js';
+import { byteLevelEncoder, type PlainEncoder } from './byte-level-bpe.js';
+import { preTokenizers } from './pre-tokenizers.js';
+import { endOfTurnNames } from './stop-tokens.js';
+import type { Tokenizer } from './tokenizer.js';
+import { createTokenizer } from './vocabulary-tokenizer.js';
+
+/** Token types of the GGUF specification. */
+const UNKNOWN = 2;
+const CONTROL = 3;
+const USER_DEFINED = 4;
+
+/** Makes the tokenizer that a GGUF header describes. The vocabulary is indexed at the first `encode`. */
+export function ggufTokenizer(path: string, header: GgufHeader, tokens: readonly string[]): Tokenizer {
+  const kind = header.values.get('tokenizer.ggml.model');
+  if (kind !== 'gpt2')
+    throw new UnsupportedTokenizerError(
+      `${printable(path)} has a tokenizer of kind "${printable(String(kind))}"; "gpt2" (byte-level BPE) is read.`,
+    );
+  const pre = header.values.get('tokenizer.ggml.pre');
+  const rules = typeof pre === 'string' ? preTokenizers.get(pre) : undefined;
+  if (!rules) {
+    const known = [...preTokenizers.keys()].join(', ');
+    throw new UnsupportedTokenizerError(`${printable(path)} cuts text by the rules "${printable(String(pre))}"; known are ${known}.`);
+  }
+  const ids = specialIds(path, header, tokens);
+  let encoder: PlainEncoder | undefined;
+  const build = (): PlainEncoder => {
+    const vocabulary = new Map(tokens.map((token, id) => [token, id]));
+    const merges = readMerges(path, header);
+    const json = byteLevelJson(Object.fromEntries(vocabulary), merges, rules.patterns, rules.ignoreMerges);
+    return byteLevelEncoder(json, vocabulary, merges, rules.ignoreMerges);
+  };
+  const addBegin = header.values.get('tokenizer.ggml.add_bos_token') ?? rules.addBegin;
+  if (header.values.get('tokenizer.ggml.add_eos_token') === true) {
+    throw new UnsupportedTokenizerError(`${printable(path)} asks for an end token behind every prompt, which a generator cannot use.`);
+  }
+  return createTokenizer({
+    tokens,
+    ...ids,
+    addBegin: addBegin === true,
+    encodePlain(text, _isStart, out) {
+      encoder ??= build();
+      encoder(text, out);
+    },
+    bytesOf: (id) => bytesOfToken(tokens[id] as string),
+  });
+}
+
+function specialIds(path: string, header: GgufHeader, tokens: readonly string[]) {
+  const types = header.numbers('tokenizer.ggml.token_type');
+  if (types && types.length !== tokens.length)
+    throw new InvalidModelError(path, `it has ${tokens.length} tokens and ${types.length} token types.`);
+  const special = new Set<number>();
+  const userDefined = new Set<number>();
+  for (let id = 0; id < tokens.length; id++) {
+    const type = types?.[id];
+    if (type === CONTROL || type === UNKNOWN) special.add(id);
+    else if (type === USER_DEFINED) userDefined.add(id);
+  }
+  const named = (key: string): number | undefined => {
+    const value = header.values.get(key);
+    if (value === undefined) return undefined;
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value >= tokens.length) {
+      throw new InvalidModelError(path, `"${key}" is ${printable(String(value))}, outside the vocabulary of ${tokens.length}.`);
+    }
+    return value;
+  };
+  const beginToken = named('tokenizer.ggml.bos_token_id');
+  const endToken = named('tokenizer.ggml.eos_token_id');
+  const stopTokens = new Set<number>();
+  for (const id of [endToken, named('tokenizer.ggml.eot_token_id'), named('tokenizer.ggml.eom_token_id')])
+    if (id !== undefined) stopTokens.add(id);
+  for (const id of special) if (endOfTurnNames.has(tokens[id] as string)) stopTokens.add(id);
+  return { special, userDefined, beginToken, endToken, stopTokens };
+}
+
+function readMerges(path: string, header: GgufHeader): [string, string][] {
+  const merges = header.strings('tokenizer.ggml.merges');
+  if (!merges) throw new InvalidModelError(path, 'its byte-level vocabulary has no merges ("tokenizer.ggml.merges").');
+  return merges.map((merge, i) => {
+    const at = merge.indexOf(' ', 1);
+    if (at < 0 || at === merge.length - 1) throw new InvalidModelError(path, `merge ${i} "${printable(merge)}" is not two parts.`);
+    return [merge.slice(0, at), merge.slice(at + 1)];
+  });
+}
+
+/** The object that `tokenizer.json` would hold for this vocabulary. */
+export function byteLevelJson(
+  vocab: object,
+  merges: readonly (readonly [string, string])[],
+  patterns: readonly string[],
+  ignoreMerges: boolean,
+): object {
+  const splits = patterns.map((pattern) => ({ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false }));
+  return {
+    version: '1.0',
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: {
+      type: 'Sequence',
+      pretokenizers: [...splits, { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false }],
+    },
+    post_processor: null,
+    decoder: { type: 'ByteLevel' },
+    model: {
+      type: 'BPE',
+      vocab,
+      merges,
+      dropout: null,
+      unk_token: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: ignoreMerges,
+    },
+  };
+}
