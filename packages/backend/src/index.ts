@@ -15,6 +15,8 @@ export type {
   TopLogits,
 } from './contract.js';
 export { MacCounter } from './mac-counter.js';
+export type { BackendChoice, BackendLoader, BackendRegistry, PassedOver } from './registry.js';
+export { createBackendRegistry } from './registry.js';
 export { validateAdapter } from './validate-adapter.js';
 export type { PlanContext } from './validate-plan.js';
 export { ruleNeedsScores, validatePlan } from './validate-plan.js';

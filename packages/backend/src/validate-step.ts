@@ -71,6 +71,7 @@ function validateSegments(input: StepInput, plans: readonly Plan[], rows: number
   const seen = new Set<SequenceId>();
   let next = 0;
   for (const [index, segment] of input.segments.entries()) {
+    if (segment === null || typeof segment !== 'object') throw new InvalidArgumentError(`Segment ${index} is not an object.`);
     const { sequence, start, length, plan } = segment;
     if (start !== next) throw new InvalidArgumentError(`Segment ${index} starts at row ${start}, expected ${next}.`, 'Segments cover the rows in order without gaps.');
     if (!Number.isInteger(length) || length < 1 || start + length > rows) {
