@@ -11,3 +11,5 @@ export type {
   SkipStatistics,
   TokenLogprobs,
 } from './api.js';
+export { createEngine } from './create-engine.js';
+export { ContextOverflowError, NonFiniteLogitsError, PromptTooLongError, StepFailedError } from './errors.js';

@@ -1,0 +1,235 @@
+import type { Runner, StepResult } from '@gateskip/backend';
+import { isGateskipError } from '@gateskip/errors';
+import { type Batch, BatchBuilder, type BatchEntry } from './batch-builder.js';
+import { Breather } from './breather.js';
+import { NonFiniteLogitsError, StepFailedError } from './errors.js';
+import { scoresOf, shareOf } from './hand-out.js';
+import { Candidates } from './sampling/candidates.js';
+import { LogitsRow } from './sampling/logits-row.js';
+import { Sampler } from './sampling/sampler.js';
+import { tokenLogprobs } from './sampling/token-logprobs.js';
+import type { SequenceState } from './sequence-state.js';
+import type { TokenTexts } from './text/token-texts.js';
+
+/** Errors after which no step can succeed: retrying each request alone would only repeat them. */
+const fatalCodes: ReadonlySet<string> = new Set(['GS_CLOSED', 'GS_BACKEND_UNAVAILABLE']);
+
+/**
+ * The batcher: while there are requests, builds a step from all of them, runs it, hands the results out. Only this loop
+ * opens and closes sequences, and only between steps.
+ */
+export class EngineLoop {
+  private readonly waiting: SequenceState[] = [];
+  private running: SequenceState[] = [];
+  /** Requests of a step that failed, to be run one by one: only those at fault shall fail. */
+  private suspects: SequenceState[] = [];
+  private readonly builder: BatchBuilder;
+  private readonly sampler: Sampler;
+  private readonly candidates: Candidates;
+  private readonly row = new LogitsRow();
+  private readonly breather = new Breather();
+  /** Most sequences at once; below maxSequences after memory ran out, then up again by one for as many that finished. */
+  private sequenceLimit: number;
+  private finishedSinceCut = 0;
+  private arrivals = 0;
+  private active: Promise<void> | undefined;
+
+  constructor(
+    private readonly runner: Runner,
+    private readonly texts: TokenTexts,
+    maxRows: number,
+    private readonly maxSequences: number,
+  ) {
+    this.builder = new BatchBuilder(maxRows);
+    this.sampler = new Sampler(runner.config.vocabularySize);
+    this.candidates = new Candidates(runner.config.vocabularySize);
+    this.sequenceLimit = maxSequences;
+  }
+
+  get load(): { running: number; waiting: number } {
+    return { running: this.running.length, waiting: this.waiting.length };
+  }
+
+  enqueue(sequence: SequenceState): void {
+    sequence.order = this.arrivals++;
+    this.waiting.push(sequence);
+    this.active ??= this.start();
+  }
+
+  /** Drops an aborted request that has not begun; one that has is closed by the loop after the current step. */
+  dropWaiting(isDropped: (sequence: SequenceState) => boolean): void {
+    const index = this.waiting.findIndex(isDropped);
+    if (index >= 0) this.waiting.splice(index, 1);
+  }
+
+  /** Ends every request with an abort and waits for the loop. */
+  async drain(): Promise<void> {
+    for (const sequence of [...this.waiting, ...this.running]) sequence.stream.abort();
+    await this.active;
+  }
+
+  private async start(): Promise<void> {
+    // Requests made in the same turn of the event loop share the first step.
+    await Promise.resolve();
+    try {
+      while (this.waiting.length > 0 || this.running.length > 0) {
+        this.closeSettled();
+        this.admit();
+        if (this.running.length > 0) await this.runStep();
+        const pause = this.breather.pause();
+        if (pause) await pause;
+      }
+    } catch (error) {
+      // A defect of ours: nobody may be left waiting for it.
+      for (const sequence of [...this.waiting.splice(0), ...this.running]) sequence.stream.fail(error);
+      this.closeSettled();
+    } finally {
+      this.active = undefined;
+    }
+  }
+
+  private async runStep(): Promise<void> {
+    const suspect = this.suspects.shift();
+    const chosen = suspect ? [suspect] : this.running;
+    let batch: Batch;
+    try {
+      batch = this.builder.build(chosen);
+    } catch (error) {
+      this.onFailure(chosen, error);
+      return;
+    }
+    const now = performance.now();
+    for (const entry of batch.entries) entry.sequence.startedMs ??= now;
+    let result: StepResult;
+    try {
+      result = await this.runner.step(batch.input, batch.plans);
+    } catch (error) {
+      this.onFailure(
+        batch.entries.map((entry) => entry.sequence),
+        isGateskipError(error) ? error : new StepFailedError(this.runner.backend, error),
+      );
+      return;
+    }
+    for (const entry of batch.entries) {
+      if (entry.sequence.stream.settled) continue;
+      try {
+        this.handOut(batch, entry, result);
+      } catch (error) {
+        entry.sequence.stream.fail(error);
+      }
+    }
+    this.closeSettled();
+  }
+
+  private handOut(batch: Batch, entry: BatchEntry, result: StepResult): void {
+    const { sequence, rows } = entry;
+    const { position } = sequence;
+    const { config } = this.runner;
+    const share = shareOf(batch, entry, result, config, position);
+    const branches = 2 * config.layers;
+    sequence.tally.add(sequence.inPrompt, rows, share.kept, share.offset, share.macs, share.denseMacs);
+    sequence.trace?.add(result, entry.start, rows, batch.rows);
+    sequence.position += rows;
+    if (sequence.settings.budget) {
+      const kept = share.offset === 0 ? share.kept : result.kept.subarray(share.offset, share.offset + branches);
+      const scores = sequence.skip.wantsScores ? scoresOf(batch, entry, result.scores, branches) : undefined;
+      sequence.skip.observe({ position, rows, kept, macs: share.macs, denseMacs: share.denseMacs, ...(scores ? { scores } : {}) });
+    }
+    if (entry.output >= 0) this.takeToken(sequence, result, entry.output);
+    else if (!sequence.wantsToken && sequence.position === sequence.knownTokens) this.finish(sequence, 'length');
+  }
+
+  private takeToken(sequence: SequenceState, result: StepResult, output: number): void {
+    const { settings } = sequence;
+    const row = this.row.select(result, output, this.runner.config.vocabularySize);
+    const token = this.sampler.sample(row, settings.sampling, sequence.random, () => sequence.recentTokens());
+    if (token < 0) throw new NonFiniteLogitsError(sequence.position - 1);
+    sequence.firstTokenMs ??= performance.now();
+    if (!settings.ignoreEnd && this.texts.tokenizer?.stopTokens.has(token)) {
+      sequence.end();
+      this.finish(sequence, 'stop');
+      return;
+    }
+    const logprobs = settings.logprobs === undefined ? undefined : tokenLogprobs(row, this.candidates, token, settings.logprobs, this.texts.of);
+    if (sequence.accept(token, logprobs)) this.finish(sequence, 'length');
+  }
+
+  private finish(sequence: SequenceState, reason: 'stop' | 'length'): void {
+    const kv = this.runner.kvUsage(sequence.id);
+    sequence.stream.finish(sequence.result(reason, kv, this.runner.backend, performance.now()));
+  }
+
+  /** Moves requests from the queue into the batch, in order of arrival. */
+  private admit(): void {
+    while (this.waiting.length > 0 && this.running.length < this.sequenceLimit) {
+      const sequence = this.waiting.shift() as SequenceState;
+      if (sequence.stream.settled) continue;
+      try {
+        sequence.id = this.runner.openSequence();
+        this.running.push(sequence);
+      } catch (error) {
+        const canWait = isGateskipError(error) && error.code === 'GS_INSUFFICIENT_MEMORY' && this.running.length > 0;
+        if (!canWait) {
+          sequence.stream.fail(error);
+          continue;
+        }
+        this.waiting.unshift(sequence);
+        this.cutLimit();
+      }
+    }
+  }
+
+  /** The backend left every sequence as it was (contract), so whoever is not at fault can go on. */
+  private onFailure(sequences: readonly SequenceState[], error: unknown): void {
+    const code = isGateskipError(error) ? error.code : '';
+    if (code === 'GS_INSUFFICIENT_MEMORY' && this.running.length > 1) {
+      this.deferNewest();
+    } else if (sequences.length > 1 && !fatalCodes.has(code)) {
+      this.suspects = sequences.filter((sequence) => !sequence.stream.settled);
+    } else {
+      for (const sequence of sequences) sequence.stream.fail(error);
+    }
+    this.closeSettled();
+  }
+
+  /** Frees the youngest request's K/V rows; it waits and runs again from its start when there is room. */
+  private deferNewest(): void {
+    const newest = this.running.reduce((a, b) => (b.order > a.order ? b : a));
+    this.running = this.running.filter((sequence) => sequence !== newest);
+    this.suspects = this.suspects.filter((sequence) => sequence !== newest);
+    this.closeSequence(newest);
+    newest.restart();
+    const place = this.waiting.findIndex((sequence) => sequence.order > newest.order);
+    this.waiting.splice(place < 0 ? this.waiting.length : place, 0, newest);
+    this.cutLimit();
+  }
+
+  private cutLimit(): void {
+    this.sequenceLimit = Math.max(1, this.running.length);
+    this.finishedSinceCut = 0;
+  }
+
+  /** Closes the sequences of requests that ended in whatever way. */
+  private closeSettled(): void {
+    if (!this.running.some((sequence) => sequence.stream.settled)) return;
+    for (const sequence of this.running) {
+      if (!sequence.stream.settled) continue;
+      this.closeSequence(sequence);
+      if (++this.finishedSinceCut < this.sequenceLimit || this.sequenceLimit >= this.maxSequences) continue;
+      this.sequenceLimit++;
+      this.finishedSinceCut = 0;
+    }
+    this.running = this.running.filter((sequence) => !sequence.stream.settled);
+    this.suspects = this.suspects.filter((sequence) => !sequence.stream.settled);
+  }
+
+  private closeSequence(sequence: SequenceState): void {
+    if (sequence.id === undefined) return;
+    try {
+      this.runner.closeSequence(sequence.id);
+    } catch {
+      // Only a runner that is closed or lost refuses; it has freed everything already.
+    }
+    sequence.id = undefined;
+  }
+}
