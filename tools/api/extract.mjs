@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { Extractor, ExtractorConfig } from '@microsoft/api-extractor';
+import { basename, join } from 'node:path';
+import { Extractor, ExtractorConfig, ExtractorLogLevel } from '@microsoft/api-extractor';
 import { publishedModules, workspacePackages } from '../workspace/packages.mjs';
 
 /**
@@ -11,10 +11,11 @@ import { publishedModules, workspacePackages } from '../workspace/packages.mjs';
  * @property {string} text what it should be now
  */
 
+/** Comments are not judged here; the report is about shapes. @type {import('@microsoft/api-extractor').IExtractorMessagesConfig} */
 const messages = {
-  compilerMessageReporting: { default: { logLevel: 'error' } },
-  extractorMessageReporting: { default: { logLevel: 'none' } },
-  tsdocMessageReporting: { default: { logLevel: 'none' } },
+  compilerMessageReporting: { default: { logLevel: ExtractorLogLevel.Error } },
+  extractorMessageReporting: { default: { logLevel: ExtractorLogLevel.None } },
+  tsdocMessageReporting: { default: { logLevel: ExtractorLogLevel.None } },
 };
 
 /**
@@ -34,7 +35,7 @@ export function extractApiReports(root) {
     for (const { specifier, subpath, types } of publishedModules(workspacePackage)) {
       const entry = join(folder, types);
       if (!existsSync(entry)) throw new Error(`${relativeFolder}/${types.slice(2)} is not built. Run: pnpm build`);
-      const fileName = `${subpath === '.' ? folder.slice(folder.lastIndexOf('/') + 1) : subpath.slice(2).replaceAll('/', '-')}.api.md`;
+      const fileName = `${subpath === '.' ? basename(folder) : subpath.slice(2).replaceAll('/', '-')}.api.md`;
       const scratchFolder = join(scratch, relativeFolder);
       mkdirSync(scratchFolder, { recursive: true });
       const config = ExtractorConfig.prepare({

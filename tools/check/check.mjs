@@ -9,6 +9,7 @@ import { checkPacked } from './steps/packed.mjs';
 import { checkStyle } from './steps/style.mjs';
 import { runTests } from './steps/tests.mjs';
 import { turboTasks } from './steps/turbo-tasks.mjs';
+import { checkTypes } from './steps/types.mjs';
 import { Tally } from './tally.mjs';
 
 /**
@@ -26,7 +27,7 @@ const steps = {
   style: { title: 'Format and lint', run: checkStyle },
   boundaries: { title: 'Package boundaries', run: checkBoundaries },
   build: { title: 'Build and types of every package', run: turboTasks('build', 'types') },
-  typecheck: { title: 'Typecheck of every package', run: turboTasks('typecheck') },
+  typecheck: { title: 'Typecheck of every package and the tools', run: checkTypes },
   api: { title: 'API reports', run: checkApiReports, needsBuild: true },
   packed: { title: 'Packages as they would be published', run: checkPacked, needsBuild: true },
   examples: { title: 'README examples', run: checkExamples, needsBuild: true },
