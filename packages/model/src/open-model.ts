@@ -4,6 +4,7 @@ import { AbortedError } from '@gateskip/errors';
 import { ModelIoError, printable, UnsupportedModelError } from './errors.js';
 import { openGguf } from './gguf/open-gguf.js';
 import type { Model } from './model.js';
+import { openSafetensors } from './safetensors/open-safetensors.js';
 
 /**
  * Opens a model on disk: a `.gguf` file, a `.safetensors` file with `config.json` beside it, or a folder of those.
@@ -16,11 +17,11 @@ export async function openModel(path: string, options: { signal?: AbortSignal } 
   const absolute = resolve(path);
   try {
     signal?.throwIfAborted();
-    if (await isFolder(absolute)) return await openFolder(absolute, signal);
+    if (await isFolder(absolute)) return await openSafetensors(absolute, signal);
     const start = await firstBytes(absolute);
     if (start.toString('latin1', 0, 4) === 'GGUF' || start.toString('latin1', 0, 4) === 'FUGG') return await openGguf(absolute, signal);
     if (absolute.endsWith('.safetensors') || absolute.endsWith('.safetensors.index.json'))
-      return await openSafetensorsModel(absolute, signal);
+      return await openSafetensors(absolute, signal);
     throw new UnsupportedModelError(`${printable(path)} is neither GGUF nor safetensors: it starts with ${describeStart(start)}.`);
   } catch (error) {
     if (signal?.aborted) throw new AbortedError('Opening the model');
@@ -59,12 +60,4 @@ function describeStart(start: Buffer): string {
   if (start.length === 0) return 'nothing (the file is empty)';
   const text = start.toString('latin1');
   return /^\s*<(!doctype|html)/i.test(text) ? 'an HTML page' : `"${printable(text)}"`;
-}
-
-async function openFolder(path: string, signal: AbortSignal | undefined): Promise<Model> {
-  return openSafetensorsModel(path, signal);
-}
-
-async function openSafetensorsModel(path: string, _signal: AbortSignal | undefined): Promise<Model> {
-  throw new UnsupportedModelError(`${printable(path)}: safetensors models are not read yet.`);
 }

@@ -96,7 +96,7 @@ async function parseWithLibrary(path: string, bytes: Buffer, header: WalkedHeade
   parts.push(bytes.subarray(from, header.end));
   const spliced = Buffer.concat(parts);
   const serve: typeof fetch = async (_uri, init) => {
-    const range = /bytes=(\d+)-(\d+)/.exec(String((init?.headers as Record<string, string>)['Range']));
+    const range = /bytes=(\d+)-(\d+)/.exec(new Headers(init?.headers).get('Range') ?? '');
     const [start, end] = [Number(range?.[1]), Number(range?.[2]) + 1];
     return new Response(new Uint8Array(spliced.subarray(start, end)));
   };

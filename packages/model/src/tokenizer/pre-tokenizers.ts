@@ -14,7 +14,7 @@ export interface PreTokenizerRules {
 }
 
 const space = '\\p{White_Space}';
-const gpt2 = `'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^${space}\\p{L}\\p{N}]+|${space}+(?!\\P{White_Space})|${space}+`;
+export const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^${space}\\p{L}\\p{N}]+|${space}+(?!\\P{White_Space})|${space}+`;
 const contractions = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
 const modern = (digits: string): string =>
   `${contractions}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}| ?[^${space}\\p{L}\\p{N}]+[\\r\\n]*|${space}*[\\r\\n]+|${space}+(?!\\P{White_Space})|${space}+`;
@@ -26,7 +26,7 @@ const rules = (patterns: readonly string[], more: Partial<PreTokenizerRules> = {
   ...more,
 });
 
-const digitsThenGpt2 = rules(['\\p{N}', gpt2]);
+const digitsThenGpt2 = rules(['\\p{N}', gpt2Pattern]);
 const llama3 = rules([modern('{1,3}')], { ignoreMerges: true, addBegin: true });
 const qwen2 = rules([modern('')]);
 
@@ -35,7 +35,7 @@ export const preTokenizers: ReadonlyMap<string, PreTokenizerRules> = new Map([
   ['starcoder', digitsThenGpt2],
   ['refact', digitsThenGpt2],
   ['command-r', digitsThenGpt2],
-  ['gpt-2', rules([gpt2])],
+  ['gpt-2', rules([gpt2Pattern])],
   ['llama-bpe', llama3],
   ['llama3', llama3],
   ['llama-v3', llama3],
