@@ -6,7 +6,8 @@
  * - `fraction`: exactly `floor(value * unpinned)` unpinned rows skip, the lowest scores first, ties by row order (the
  *   lower row index skips first). `unpinned` counts the plan's unpinned rows of the step.
  * - `quantile`: the published in-batch rule: a row skips where `score <= t`, t the linear-interpolated quantile of the
- *   unpinned rows' scores at share `value`; value 0 skips none. Couples the rows of a plan like `fraction` does.
+ *   unpinned rows' scores at share `value`; value 0 skips none, and so does a single unpinned row (published: with one
+ *   score there is nothing to rank, the threshold is 0). Couples the rows of a plan like `fraction` does.
  * - `repeat`: the branch runs `value` times (0, 1, 2) for every row; 0 skips it for every unpinned row. K and V of a
  *   repeated attention branch come from its first run, so that a prompt may be cut into chunks anywhere.
  * - `exit`: a row whose confidence passes `value` leaves for good (declared by backends that can).
