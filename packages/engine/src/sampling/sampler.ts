@@ -26,7 +26,7 @@ export class Sampler {
   private readonly weights: Float64Array; // [vocabulary]
   private readonly penalizedRow = new LogitsRow();
 
-  constructor(private readonly vocabularySize: number) {
+  constructor(vocabularySize: number) {
     this.candidates = new Candidates(vocabularySize);
     this.penalized = new Float32Array(vocabularySize);
     this.weights = new Float64Array(vocabularySize);
@@ -46,15 +46,14 @@ export class Sampler {
     const largest = from.largestLogit();
     if (Number.isNaN(largest)) return -1;
     if (settings.temperature === 0) return this.candidates.take(from, 1).tokens[0] ?? -1;
-    const topK = settings.topK >= this.vocabularySize ? 0 : settings.topK;
-    if (topK > 0 || settings.topP < 1) return this.sampleLeading(from, largest, topK, settings, random);
+    if (settings.topK > 0 || settings.topP < 1) return this.sampleLeading(from, largest, settings, random);
     return this.sampleAll(from, largest, settings, random);
   }
 
   /** Top-k and top-p: over the candidates, likeliest first. */
-  private sampleLeading(row: LogitsRow, largest: number, topK: number, settings: SamplingSettings, random: Random): number {
+  private sampleLeading(row: LogitsRow, largest: number, settings: SamplingSettings, random: Random): number {
     const { candidates, weights } = this;
-    const { temperature, topP, minP } = settings;
+    const { temperature, topK, topP, minP } = settings;
     let total = 0;
     if (topK > 0) {
       candidates.take(row, topK);

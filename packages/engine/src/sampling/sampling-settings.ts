@@ -1,3 +1,5 @@
+import { MAX_TOP_LOGITS } from '@gateskip/backend';
+
 /** {@link SamplingOptions} with every default filled in. */
 export interface SamplingSettings {
   /** 0 = greedy. */
@@ -14,9 +16,6 @@ export interface SamplingSettings {
   readonly seed: number;
 }
 
-/** Most candidates that {@link StepInput.topLogits} may ask for. */
-export const maxTopLogits = 1024;
-
 /**
  * How many leading logits are enough to sample and to report `logprobs`; 0 = all of them are needed.
  * A token is chosen from the same candidates either way, so the answer never depends on which was asked.
@@ -24,6 +23,6 @@ export const maxTopLogits = 1024;
 export function leadingLogitsNeeded(sampling: SamplingSettings, logprobs: number | undefined, vocabularySize: number): number {
   if (sampling.repetitionPenalty !== 1) return 0;
   const chosenFrom = sampling.temperature === 0 ? 1 : sampling.topK;
-  if (chosenFrom === 0 || chosenFrom > maxTopLogits) return 0;
+  if (chosenFrom === 0 || chosenFrom > MAX_TOP_LOGITS) return 0;
   return Math.min(Math.max(chosenFrom, logprobs ?? 0), vocabularySize);
 }
