@@ -22,7 +22,7 @@ function holdsAddon(folder) {
  */
 export async function buildAddon(root, environment) {
   const sources = readdirSync(join(root, nativePackage))
-    .filter((name) => !/^(src|test|examples|api|dist|node_modules|build.*|.*\.md|ts.*|vitest.*)$/.test(name))
+    .filter((name) => !/^(\..*|src|test|examples|api|dist|node_modules|build.*|.*\.md|ts.*|vitest.*)$/.test(name))
     .map((name) => `${nativePackage}/${name}`);
   const { CC = '', CXX = '', CFLAGS = '', CXXFLAGS = '' } = process.env;
   const key = inputHash(root, ['kernels/cpu', ...sources], [CC, CXX, CFLAGS, CXXFLAGS]);

@@ -24,10 +24,14 @@ async function pnpmFolder(root) {
     if (stdout.trim() === version) return dirname(onPath);
   }
   await withProgress(`Fetching pnpm ${version}`, (note) =>
-    runProgram('npm', ['install', '--prefix', own, '--no-save', '--no-audit', '--no-fund', '--loglevel=error', `pnpm@${version}`], {
-      cwd: root,
-      onLine: note,
-    }),
+    runProgram(
+      'npm',
+      ['install', '--prefix', own, '--no-save', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error', `pnpm@${version}`],
+      {
+        cwd: root,
+        onLine: note,
+      },
+    ),
   );
   return ownFolder;
 }
@@ -44,6 +48,7 @@ export async function toolEnvironment(root) {
     ...process.env,
     PATH: [folder, join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter),
     TURBO_TELEMETRY_DISABLED: '1',
+    TURBO_NO_UPDATE_NOTIFIER: '1',
     DO_NOT_TRACK: '1',
   };
 }

@@ -47,6 +47,7 @@ const env = {
   ...process.env,
   PATH: [join(repositoryRoot, 'node_modules', '.bin'), process.env.PATH].join(delimiter),
   TURBO_TELEMETRY_DISABLED: '1',
+  TURBO_NO_UPDATE_NOTIFIER: '1',
   DO_NOT_TRACK: '1',
 };
 const started = performance.now();
