@@ -1,4 +1,12 @@
+export type { FitOptions } from './adapter/assert-fits.js';
+export { assertAdapterFits } from './adapter/assert-fits.js';
+export { AdapterInvalidError, AdapterMismatchError } from './adapter/errors.js';
 export type { AdapterProvenance, GateAdapter } from './adapter/gate-adapter.js';
+export { readAdapter } from './adapter/read-adapter.js';
+export type { WriteAdapterOptions } from './adapter/write-adapter.js';
+export { writeAdapter } from './adapter/write-adapter.js';
+export type { CheckFinding, CheckOptions, CheckReport } from './check-model.js';
+export { checkModel } from './check-model.js';
 export {
   InvalidModelError,
   ModelIoError,
@@ -12,6 +20,7 @@ export { bfloatToFloat, floatToBfloat, floatToHalf, halfToFloat } from './format
 export { quantize } from './formats/quantize.js';
 export type { TypeInfo } from './formats/type-info.js';
 export { tensorTypes, typeInfo } from './formats/type-info.js';
+export { llama3Divisors } from './gguf/rope-factors.js';
 export type { MemoryTensor } from './memory-model.js';
 export { createMemoryModel } from './memory-model.js';
 export type { Model, TensorData, TensorInfo, TensorType } from './model.js';
@@ -19,5 +28,11 @@ export type { ModelConfig, RopeLayout, RopeScaling } from './model-config.js';
 export { openModel } from './open-model.js';
 export type { RandomModelOptions } from './random-model.js';
 export { createRandomModel } from './random-model.js';
+export type { SafetensorsTensor } from './safetensors/write-file.js';
+export { writeSafetensors } from './safetensors/write-file.js';
+export { CacheDamagedError, DiskFullError, DownloadError, DownloadMismatchError, ModelNameError } from './source/errors.js';
+export { encodeChat } from './template/encode-chat.js';
+export type { ChatMessage, ChatModel, RenderChatOptions } from './template/render-chat.js';
+export { renderChat } from './template/render-chat.js';
 export { tensorShapes } from './tensor-names.js';
 export type { Tokenizer } from './tokenizer/tokenizer.js';

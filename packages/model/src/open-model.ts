@@ -20,8 +20,7 @@ export async function openModel(path: string, options: { signal?: AbortSignal } 
     if (await isFolder(absolute)) return await openSafetensors(absolute, signal);
     const start = await firstBytes(absolute);
     if (start.toString('latin1', 0, 4) === 'GGUF' || start.toString('latin1', 0, 4) === 'FUGG') return await openGguf(absolute, signal);
-    if (absolute.endsWith('.safetensors') || absolute.endsWith('.safetensors.index.json'))
-      return await openSafetensors(absolute, signal);
+    if (absolute.endsWith('.safetensors') || absolute.endsWith('.safetensors.index.json')) return await openSafetensors(absolute, signal);
     throw new UnsupportedModelError(`${printable(path)} is neither GGUF nor safetensors: it starts with ${describeStart(start)}.`);
   } catch (error) {
     if (signal?.aborted) throw new AbortedError('Opening the model');

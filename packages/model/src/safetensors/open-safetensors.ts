@@ -31,7 +31,12 @@ export async function openSafetensors(path: string, signal?: AbortSignal): Promi
     const side = async (name: string, limit = maxConfigBytes): Promise<JsonObject | undefined> => readJsonObject(join(folder, name), limit);
     const tokenizerConfig = (await side('tokenizer_config.json', maxTokenizerBytes)) ?? {};
     const tokenizerJson = await side('tokenizer.json', maxTokenizerBytes);
-    const tokenizer = tokenizerJson && huggingFaceTokenizer(join(folder, 'tokenizer.json'), tokenizerJson, tokenizerConfig, { ...config, ...((await side('generation_config.json')) ?? {}) });
+    const tokenizer =
+      tokenizerJson &&
+      huggingFaceTokenizer(join(folder, 'tokenizer.json'), tokenizerJson, tokenizerConfig, {
+        ...config,
+        ...((await side('generation_config.json')) ?? {}),
+      });
     const chatTemplate = await readTemplate(folder, tokenizerConfig);
     signal?.throwIfAborted();
     return await createFileModel(files, {
@@ -55,7 +60,8 @@ async function shardPaths(folder: string): Promise<string[]> {
   const map = index['weight_map'];
   if (typeof map !== 'object' || map === null) throw new InvalidModelError(indexPath, 'it has no "weight_map".');
   const names = new Set<unknown>(Object.values(map));
-  if (names.size === 0 || names.size > maxShards) throw new InvalidModelError(indexPath, `it lists ${names.size} shards; 1 to ${maxShards} are read.`);
+  if (names.size === 0 || names.size > maxShards)
+    throw new InvalidModelError(indexPath, `it lists ${names.size} shards; 1 to ${maxShards} are read.`);
   return [...names].map((name) => {
     if (typeof name !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.safetensors$/.test(name)) {
       throw new InvalidModelError(indexPath, `the shard name "${printable(String(name))}" is not a plain file name.`);

@@ -94,13 +94,17 @@ function readEntry(name: string, value: unknown, fail: (message: string) => neve
   if (bits === undefined) fail(`${label} has the unknown type ${printable(String(dtype))}.`);
   const isSize = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
   if (!Array.isArray(shape) || shape.length > 16 || !shape.every(isSize)) fail(`${label} has a shape that is not a list of sizes.`);
-  if (!Array.isArray(range) || range.length !== 2 || !range.every(isSize) || range[1] < range[0]) fail(`${label} has no valid "data_offsets".`);
+  if (!Array.isArray(range) || range.length !== 2 || !range.every(isSize) || range[1] < range[0])
+    fail(`${label} has no valid "data_offsets".`);
   const [start, end] = range as [number, number];
   let needed = bits as number;
   for (const size of shape as number[]) {
     needed *= size;
     if (!Number.isSafeInteger(needed)) fail(`${label} of shape [${(shape as number[]).join(', ')}] is larger than any file.`);
   }
-  if (needed / 8 !== end - start) fail(`${label} of shape [${(shape as number[]).join(', ')}] and type ${dtype} needs ${needed / 8} bytes, its range has ${end - start}.`);
+  if (needed / 8 !== end - start)
+    fail(
+      `${label} of shape [${(shape as number[]).join(', ')}] and type ${dtype} needs ${needed / 8} bytes, its range has ${end - start}.`,
+    );
   return { type: dtype as string, shape: shape as number[], offset: start, sizeBytes: end - start };
 }

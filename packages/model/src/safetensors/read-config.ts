@@ -26,7 +26,8 @@ export function readHuggingFaceConfig(path: string, json: Json, name: string): M
   };
   const size = (key: string, fallback?: number, limit = 1 << 24): number => {
     const value = number(key, json, fallback);
-    if (!Number.isInteger(value) || value > limit) throw new InvalidModelError(path, `"${key}" is ${value}; a whole number from 1 to ${limit} is needed.`);
+    if (!Number.isInteger(value) || value > limit)
+      throw new InvalidModelError(path, `"${key}" is ${value}; a whole number from 1 to ${limit} is needed.`);
     return value;
   };
   const hiddenSize = size('hidden_size');
@@ -57,7 +58,11 @@ export function readHuggingFaceConfig(path: string, json: Json, name: string): M
   };
 }
 
-function readScaling(rope: Json, number: (key: string, from: Json, fallback?: number) => number, refuse: (what: string) => never): RopeScaling | undefined {
+function readScaling(
+  rope: Json,
+  number: (key: string, from: Json, fallback?: number) => number,
+  refuse: (what: string) => never,
+): RopeScaling | undefined {
   const kind = rope['rope_type'] ?? rope['type'] ?? 'default';
   if (kind === 'default') return undefined;
   if (kind === 'linear') return { kind, factor: number('factor', rope) };

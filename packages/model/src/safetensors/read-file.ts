@@ -1,5 +1,5 @@
-import type { OpenFiles } from '../file/file-model.js';
 import { InvalidModelError } from '../errors.js';
+import type { OpenFiles } from '../file/file-model.js';
 import { maxHeaderBytes, parseSafetensorsHeader, type SafetensorsHeader } from './parse-header.js';
 
 export interface SafetensorsFile extends SafetensorsHeader {
@@ -15,9 +15,11 @@ export async function readSafetensorsFile(files: OpenFiles, path: string): Promi
   const prefix = Buffer.alloc(8);
   await files.read(path, 0, prefix);
   const headerBytes = prefix.readBigUInt64LE(0);
-  if (headerBytes > BigInt(maxHeaderBytes)) throw new InvalidModelError(path, `its header claims ${headerBytes} bytes, at most ${maxHeaderBytes} are read.`);
+  if (headerBytes > BigInt(maxHeaderBytes))
+    throw new InvalidModelError(path, `its header claims ${headerBytes} bytes, at most ${maxHeaderBytes} are read.`);
   const length = Number(headerBytes);
-  if (length < 2 || length > fileBytes - 8) throw new InvalidModelError(path, `its header claims ${length} bytes, the file has ${fileBytes - 8} left.`);
+  if (length < 2 || length > fileBytes - 8)
+    throw new InvalidModelError(path, `its header claims ${length} bytes, the file has ${fileBytes - 8} left.`);
   // The first byte tells a header from anything else before memory is taken for it.
   const first = Buffer.alloc(1);
   await files.read(path, 8, first);

@@ -27,12 +27,20 @@ export function mapSafetensors(shards: readonly SafetensorsFile[]): Map<string, 
       const match = /^model\.layers\.(0|[1-9]\d{0,3})\.([a-z_.]+)$/.exec(sourceName);
       const layerPart = match && Object.hasOwn(perLayer, match[2] as string) ? perLayer[match[2] as string] : undefined;
       const name = layerPart ? `layers.${match?.[1]}.${layerPart}` : Object.hasOwn(whole, sourceName) ? whole[sourceName] : undefined;
-      if (!name) throw new UnsupportedModelError(`${printable(path)} holds the tensor "${printable(sourceName)}", which a plain Llama has not.`);
+      if (!name)
+        throw new UnsupportedModelError(`${printable(path)} holds the tensor "${printable(sourceName)}", which a plain Llama has not.`);
       if (tensors.has(name)) throw new InvalidModelError(path, `tensor "${sourceName}" is in two shards.`);
       if (type !== 'F32' && type !== 'F16' && type !== 'BF16') throw new UnsupportedTensorTypeError(sourceName, type);
       if (shape.length < 1 || shape.length > 2) throw new InvalidModelError(path, `tensor "${sourceName}" has ${shape.length} dimensions.`);
       const [rows, columns] = shape.length === 2 ? (shape as [number, number]) : [1, shape[0] as number];
-      tensors.set(name, { name, sourceName, type: type satisfies TensorType, rows, columns, data: { kind: 'file', path, offset: dataStart + offset, sizeBytes } });
+      tensors.set(name, {
+        name,
+        sourceName,
+        type: type satisfies TensorType,
+        rows,
+        columns,
+        data: { kind: 'file', path, offset: dataStart + offset, sizeBytes },
+      });
     }
   }
   return tensors;

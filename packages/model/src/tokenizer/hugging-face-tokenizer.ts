@@ -20,19 +20,24 @@ export function huggingFaceTokenizer(path: string, json: JsonObject, tokenizerCo
   const model = json['model'] as JsonObject | undefined;
   const vocab = model?.['vocab'];
   if (model?.['type'] !== 'BPE' || typeof vocab !== 'object' || vocab === null) {
-    throw new UnsupportedTokenizerError(`${printable(path)} holds a tokenizer of kind "${printable(String(model?.['type']))}"; BPE is read.`);
+    throw new UnsupportedTokenizerError(
+      `${printable(path)} holds a tokenizer of kind "${printable(String(model?.['type']))}"; BPE is read.`,
+    );
   }
   const preTokenizer = withExactPatterns(json['pre_tokenizer']);
   if (!JSON.stringify(preTokenizer ?? null).includes('"ByteLevel"') || model['byte_fallback'] === true) {
     throw new UnsupportedTokenizerError(`${printable(path)} is no byte-level BPE; of SentencePiece models only the GGUF form is read.`);
   }
   if (json['normalizer'] !== null && json['normalizer'] !== undefined && (json['normalizer'] as JsonObject)['type'] !== 'NFC') {
-    throw new UnsupportedTokenizerError(`${printable(path)} normalises text by "${printable(String((json['normalizer'] as JsonObject)['type']))}".`);
+    throw new UnsupportedTokenizerError(
+      `${printable(path)} normalises text by "${printable(String((json['normalizer'] as JsonObject)['type']))}".`,
+    );
   }
   const ids = new Map<string, number>();
   const tokens: string[] = [];
   const put = (token: string, id: unknown): void => {
-    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= maxTokens) throw new InvalidModelError(path, `token "${printable(token)}" has the id ${printable(String(id))}.`);
+    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= maxTokens)
+      throw new InvalidModelError(path, `token "${printable(token)}" has the id ${printable(String(id))}.`);
     ids.set(token, id as number);
     tokens[id as number] = token;
   };
@@ -47,7 +52,8 @@ export function huggingFaceTokenizer(path: string, json: JsonObject, tokenizerCo
     const text = typeof value === 'string' ? value : (value as JsonObject | null | undefined)?.['content'];
     return typeof text === 'string' ? ids.get(text) : undefined;
   };
-  const numbers = (value: unknown): number[] => [value].flat().filter((id): id is number => Number.isInteger(id) && (id as number) >= 0 && (id as number) < tokens.length);
+  const numbers = (value: unknown): number[] =>
+    [value].flat().filter((id): id is number => Number.isInteger(id) && (id as number) >= 0 && (id as number) < tokens.length);
   const beginToken = idOf(tokenizerConfig['bos_token']) ?? numbers(modelConfig['bos_token_id'])[0];
   const endToken = idOf(tokenizerConfig['eos_token']) ?? numbers(modelConfig['eos_token_id'])[0];
   const special = new Set(added.filter((token) => token.special).map((token) => token.id));
@@ -65,9 +71,16 @@ export function huggingFaceTokenizer(path: string, json: JsonObject, tokenizerCo
     beginToken,
     endToken,
     stopTokens,
-    addBegin: tokenizerConfig['add_bos_token'] === true || (tokenizerConfig['add_bos_token'] === undefined && startsWithToken(json['post_processor'], tokens[beginToken ?? -1])),
+    addBegin:
+      tokenizerConfig['add_bos_token'] === true ||
+      (tokenizerConfig['add_bos_token'] === undefined && startsWithToken(json['post_processor'], tokens[beginToken ?? -1])),
     encodePlain(text, _isStart, out) {
-      encoder ??= byteLevelEncoder({ ...json, pre_tokenizer: preTokenizer, added_tokens: [], post_processor: null, decoder: { type: 'ByteLevel' } }, ids, merges, ignoreMerges);
+      encoder ??= byteLevelEncoder(
+        { ...json, pre_tokenizer: preTokenizer, added_tokens: [], post_processor: null, decoder: { type: 'ByteLevel' } },
+        ids,
+        merges,
+        ignoreMerges,
+      );
       encoder(text, out);
     },
     bytesOf: (id) => bytesOfToken(tokens[id] as string),
@@ -79,9 +92,12 @@ function readAdded(path: string, value: unknown): AddedToken[] {
   if (!Array.isArray(value)) throw new InvalidModelError(path, '"added_tokens" is not a list.');
   return value.map((entry: JsonObject | null) => {
     const { id, content, special } = entry ?? {};
-    if (typeof id !== 'number' || typeof content !== 'string' || content === '') throw new InvalidModelError(path, 'an added token has no id or no text.');
+    if (typeof id !== 'number' || typeof content !== 'string' || content === '')
+      throw new InvalidModelError(path, 'an added token has no id or no text.');
     if (entry?.['lstrip'] === true || entry?.['rstrip'] === true || entry?.['single_word'] === true) {
-      throw new UnsupportedTokenizerError(`${printable(path)}: added token "${printable(content)}" strips its surroundings, which is not implemented.`);
+      throw new UnsupportedTokenizerError(
+        `${printable(path)}: added token "${printable(content)}" strips its surroundings, which is not implemented.`,
+      );
     }
     return { id, content, special: special === true };
   });
@@ -91,7 +107,8 @@ function readMerges(path: string, value: unknown): [string, string][] {
   if (!Array.isArray(value)) throw new InvalidModelError(path, 'its BPE has no merges.');
   return value.map((merge: unknown, i) => {
     const pair = typeof merge === 'string' ? merge.split(' ') : merge;
-    if (!Array.isArray(pair) || pair.length !== 2 || !pair.every((part) => typeof part === 'string' && part !== '')) throw new InvalidModelError(path, `merge ${i} is not two parts.`);
+    if (!Array.isArray(pair) || pair.length !== 2 || !pair.every((part) => typeof part === 'string' && part !== ''))
+      throw new InvalidModelError(path, `merge ${i} is not two parts.`);
     return pair as [string, string];
   });
 }
@@ -107,7 +124,8 @@ function withExactPatterns(value: unknown): unknown {
   const split = (pattern: string): object => ({ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false });
   if (json['type'] === 'Digits') return split(json['individual_digits'] === true ? '\\p{N}' : '\\p{N}+');
   if (json['type'] !== 'ByteLevel' || json['use_regex'] === false) return json;
-  if (json['add_prefix_space'] === true) throw new UnsupportedTokenizerError('The tokenizer puts a space before every text, which is not implemented for byte-level BPE.');
+  if (json['add_prefix_space'] === true)
+    throw new UnsupportedTokenizerError('The tokenizer puts a space before every text, which is not implemented for byte-level BPE.');
   return { type: 'Sequence', pretokenizers: [split(gpt2Pattern), { ...json, use_regex: false }] };
 }
 

@@ -58,7 +58,7 @@ export function createTokenizer(parts: TokenizerParts): Tokenizer {
       let isStart = true;
       for (const fragment of splitAtTokens(whole, options.special ? whenSpecial : whenPlain)) {
         if (typeof fragment === 'number') out.push(fragment);
-        else parts.encodePlain(fragment, isStart, out);
+        else parts.encodePlain(options.plainMark ? fragment.replaceAll(options.plainMark, '') : fragment, isStart, out);
         isStart = false;
       }
       return Int32Array.from(out);

@@ -1,0 +1,99 @@
+import type { GateParameters } from '@gateskip/gate';
+import { InvalidModelError, printable } from '../errors.js';
+import { OpenFiles } from '../file/file-model.js';
+import { dequantize } from '../formats/dequantize.js';
+import type { TensorType } from '../model.js';
+import type { SafetensorsEntry, SafetensorsHeader } from '../safetensors/parse-header.js';
+import { readSafetensorsFile, type SafetensorsFile } from '../safetensors/read-file.js';
+import { type AdapterHead, checkAdapterHead } from './check-adapter.js';
+import { checkGates } from './check-gates.js';
+import { AdapterInvalidError } from './errors.js';
+import type { GateAdapter } from './gate-adapter.js';
+import { type GateField, gatePrefix, gateShapes, standInName, valueCount } from './gate-shapes.js';
+import { metadataKey } from './write-adapter.js';
+
+/**
+ * Reads a gate adapter. Its description, shapes and numbers are checked; nothing is allocated beyond what the file holds.
+ * @throws AdapterInvalidError, ModelIoError
+ */
+export async function readAdapter(path: string): Promise<GateAdapter> {
+  const fail = (message: string): never => {
+    throw new AdapterInvalidError(path, message);
+  };
+  const files = new OpenFiles();
+  try {
+    const file = await readSafetensorsFile(files, path);
+    const head = checkAdapterHead(description(file, fail), fail);
+    const shapes = expectedShapes(head);
+    checkShapes(file, shapes, fail);
+    const values = new Map<string, Float32Array>();
+    for (const name of shapes.keys()) values.set(name, await readTensor(files, file, name));
+    const adapter = assemble(head, values);
+    checkGates(adapter.gates, adapter.layers, fail);
+    return adapter;
+  } catch (error) {
+    if (error instanceof InvalidModelError) throw new AdapterInvalidError(path, `it is no sound safetensors file. ${error.message}`);
+    throw error;
+  } finally {
+    await files.close();
+  }
+}
+
+function description(file: SafetensorsHeader, fail: (message: string) => never): unknown {
+  const text = file.metadata.get(metadataKey);
+  if (text === undefined) return fail(`it has no "${metadataKey}" metadata, so it is no gate file.`);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    return fail(`its description is not JSON: ${printable((cause as Error).message)}.`);
+  }
+}
+
+function expectedShapes({ spec, hiddenSize, layers, hasStandIns }: AdapterHead): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  const gate = gateShapes(spec, hiddenSize);
+  for (let branch = 0; branch < 2 * layers; branch++) {
+    for (const [field, shape] of gate) shapes.set(`${gatePrefix(spec, branch)}.${field}`, shape);
+    if (hasStandIns) shapes.set(standInName(branch), [hiddenSize]);
+  }
+  return shapes;
+}
+
+function checkShapes(file: SafetensorsHeader, shapes: ReadonlyMap<string, readonly number[]>, fail: (message: string) => never): void {
+  for (const [name, shape] of shapes) {
+    const tensor = file.tensors.get(name);
+    if (!tensor) return fail(`tensor "${name}" of shape [${shape.join(', ')}] is missing.`);
+    if (tensor.shape.join() !== shape.join())
+      fail(`tensor "${name}" has shape [${tensor.shape.join(', ')}], its description needs [${shape.join(', ')}].`);
+    if (!['F32', 'F16', 'BF16'].includes(tensor.type)) fail(`tensor "${name}" is stored as ${tensor.type}; F32, F16 and BF16 are read.`);
+  }
+  for (const name of file.tensors.keys()) if (!shapes.has(name)) fail(`tensor "${printable(name)}" has no place in it.`);
+}
+
+async function readTensor(files: OpenFiles, file: SafetensorsFile, name: string): Promise<Float32Array> {
+  const { type, shape, offset, sizeBytes } = file.tensors.get(name) as SafetensorsEntry;
+  const bytes = new Uint8Array(sizeBytes);
+  await files.read(file.path, file.dataStart + offset, bytes);
+  return dequantize(type as TensorType, bytes, valueCount(shape));
+}
+
+function assemble(head: AdapterHead, values: ReadonlyMap<string, Float32Array>): GateAdapter {
+  const { spec, hiddenSize, hasStandIns, ...rest } = head;
+  const branches = Array.from({ length: 2 * head.layers }, (_, branch) => branch);
+  const byPrefix = new Map<string, GateParameters>();
+  const gates = branches.map((branch) => {
+    const prefix = gatePrefix(spec, branch);
+    let gate = byPrefix.get(prefix);
+    if (!gate) {
+      const fields = [...gateShapes(spec, hiddenSize).keys()].map((field): [GateField, Float32Array] => [
+        field,
+        values.get(`${prefix}.${field}`) as Float32Array,
+      ]);
+      gate = Object.fromEntries(fields) as unknown as GateParameters;
+      byPrefix.set(prefix, gate);
+    }
+    return gate;
+  });
+  const standIns = hasStandIns ? { standIns: branches.map((branch) => values.get(standInName(branch)) as Float32Array) } : {};
+  return { ...rest, gates: { spec, hiddenSize, gates, ...standIns } };
+}
