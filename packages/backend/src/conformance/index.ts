@@ -1,0 +1,6 @@
+export { conformanceCases } from './conformance-cases.js';
+export { ConformanceError } from './conformance-error.js';
+export type { ConformanceCase, ConformanceOptions, Tolerance } from './options.js';
+export { FLOAT32_TOLERANCE } from './options.js';
+export type { RandomAdapterOptions } from './random-adapter.js';
+export { createRandomAdapter } from './random-adapter.js';
