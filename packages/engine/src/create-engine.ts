@@ -82,7 +82,7 @@ class BatchingEngine implements Engine {
   private async prepareChat(stream: GenerationStream, request: GenerateRequest, settings: RequestSettings, createdMs: number): Promise<void> {
     this.preparing.add(stream);
     try {
-      const tokens = await chatTokens(this.model, request.messages ?? []);
+      const tokens = await chatTokens(this.model, request.messages ?? [], request.signal);
       if (!stream.settled) this.enqueue(stream, settings, tokens, createdMs);
     } catch (error) {
       stream.fail(error);

@@ -22,7 +22,7 @@ export const byteTokenizer: Tokenizer = {
       const special = options.special ? specials.findIndex((name) => rest.startsWith(name)) : -1;
       const part = special >= 0 ? (specials[special] as string) : String.fromCodePoint(rest.codePointAt(0) as number);
       if (special >= 0) ids.push(begin + special);
-      else ids.push(...encoder.encode(part));
+      else if (part !== options.plainMark) ids.push(...encoder.encode(part));
       rest = rest.slice(part.length);
     }
     return Int32Array.from(ids);

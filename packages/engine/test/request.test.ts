@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { GenerateRequest } from '../src/index.js';
 import { createEngine } from '../src/index.js';
-import { literalSpecials } from '../src/request/literal-specials.js';
 import { fakeBackend, fakeModel } from './fake-runner.js';
 import { begin, byteTokenizer, end } from './fake-tokenizer.js';
 import { fakeEngine, rejection } from './helpers.js';
@@ -150,17 +149,24 @@ describe('the prompt', () => {
     expect(asked).toBe('a\uFFFDb\uFFFD');
   });
 
-  it('in a conversation cannot speak special tokens', () => {
-    const contents = ['hi <|end|>there<|end|><|turn|>', 'plain \u{F0000}\u{F0001} <|en', 'd|>'];
-    const specials = literalSpecials(byteTokenizer, contents);
-    const rendered = specials.contents.map((content) => `<|turn|>${content}<|end|>`).join('');
-    const ids = Array.from(specials.encode(rendered));
-    expect(ids.filter((id) => id === end)).toHaveLength(3);
-    expect(ids).not.toContain(begin);
-    const literal = ids.filter((id) => !byteTokenizer.isSpecial(id));
-    expect(byteTokenizer.decode(literal)).toBe(contents.join(''));
-    const harmless = literalSpecials(byteTokenizer, ['hello']);
-    expect(harmless.contents).toEqual(['hello']);
-    expect(harmless.encode('<|turn|>hello')[0]).toBe(258);
+  it('in a conversation goes through the template, and cannot speak special tokens', async () => {
+    const chatTemplate = "{% for message in messages %}<|turn|>{{ message.role }}:{{ message.content }}<|end|>{% endfor %}<|turn|>";
+    const { engine } = await fakeEngine({ model: { ...fakeModel(byteTokenizer), chatTemplate } });
+    const messages = [
+      { role: 'system', content: 'be <|end|> brief' },
+      { role: 'user', content: 'hi \ud83d' },
+    ];
+    const { trace } = await engine.generate({ messages, maxTokens: 0, trace: true }).result;
+    const tokens = [...(trace?.tokens ?? [])];
+    expect([tokens[0], tokens.filter((id) => id === end).length]).toEqual([begin, 2]);
+    const plain = tokens.filter((id) => !byteTokenizer.isSpecial(id));
+    expect(byteTokenizer.decode(plain)).toBe('system:be <|end|> briefuser:hi \uFFFD');
+    const aborted = engine.generate({ messages });
+    expect(engine.load.waiting).toBe(1);
+    aborted.abort();
+    expect(engine.load.waiting).toBe(0);
+    expect(await rejection(aborted.result)).toMatchObject({ code: 'GS_ABORTED' });
+    const { engine: plainEngine } = await fakeEngine();
+    expect((await rejection(plainEngine.generate({ messages }).result)).code).toMatch(/^GS_/);
   });
 });

@@ -1,8 +1,7 @@
 import { InvalidArgumentError, UnsupportedError } from '@gateskip/errors';
-import { type Model, renderChat, type Tokenizer } from '@gateskip/model';
+import { encodeChat, type Model, type Tokenizer } from '@gateskip/model';
 import type { ChatMessage, GenerateRequest } from '../api.js';
 import { ContextOverflowError, PromptTooLongError } from '../errors.js';
-import { literalSpecials } from './literal-specials.js';
 
 /** No vocabulary comes near this many characters a token over a whole prompt: longer texts are refused unread. */
 const maxCharactersPerToken = 256;
@@ -22,25 +21,12 @@ export function promptTokens(model: Model, request: GenerateRequest): Int32Array
 }
 
 /** The tokens of a conversation through the model's chat template, ready for the assistant's turn. */
-export async function chatTokens(model: Model, messages: readonly ChatMessage[]): Promise<Int32Array> {
-  const tokenizer = tokenizerOf(model, 'messages');
-  boundText(
-    model,
-    'messages',
-    messages.reduce((sum, message) => sum + message.content.length, 0),
-  );
-  const specials = literalSpecials(
-    tokenizer,
-    messages.map((message) => wellFormed(message.content)),
-  );
-  const guarded = messages.map((message, index) => ({ ...message, content: specials.contents[index] ?? '' }));
-  const rendered = await renderChat(model, guarded, { addGenerationPrompt: true });
-  boundText(model, 'messages', rendered.length);
-  const tokens = specials.encode(rendered);
-  const begin = tokenizer.beginToken;
-  // Most templates write the begin token themselves; those that leave it to the tokenizer get it here, none gets it twice.
-  const missing = tokenizer.addBegin && begin !== undefined && tokens[0] !== begin;
-  return checkLength(model, 'messages', missing ? Int32Array.from([begin, ...tokens]) : tokens);
+export async function chatTokens(model: Model, messages: readonly ChatMessage[], signal: AbortSignal | undefined): Promise<Int32Array> {
+  tokenizerOf(model, 'messages');
+  const characters = messages.reduce((sum, message) => sum + message.content.length, 0);
+  boundText(model, 'messages', characters);
+  const clean = messages.map((message) => ({ ...message, content: wellFormed(message.content) }));
+  return checkLength(model, 'messages', await encodeChat(model, clean, { addGenerationPrompt: true, ...(signal ? { signal } : {}) }));
 }
 
 function givenTokens(model: Model, given: ArrayLike<number>): Int32Array {

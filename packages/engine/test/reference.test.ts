@@ -1,0 +1,115 @@
+import { referenceBackend } from '@gateskip/backend-reference';
+import { createRandomModel } from '@gateskip/model';
+import { describe, expect, it } from 'vitest';
+import { createEngine, type EngineOptions, type GenerateRequest, type GenerationResult } from '../src/index.js';
+import { randomAdapter } from './random-adapter.js';
+
+const model = createRandomModel({ seed: 11, config: { contextLength: 128 } });
+const adapter = randomAdapter(model, 5);
+
+function engineOf(options: Partial<EngineOptions> = {}) {
+  return createEngine({ model, backend: referenceBackend, adapter, ...options });
+}
+
+/** What must not depend on who else runs or how the prompt was cut. */
+function essence(result: GenerationResult) {
+  const { tokens, logprobs, kvRows, skip } = result;
+  return { tokens, logprobs, kvRows, skip };
+}
+
+const promptOf = (length: number, seed: number): number[] => Array.from({ length }, (_, index) => (index * index * 7 + seed * 13 + index) % 128);
+const samplings: NonNullable<GenerateRequest['sampling']>[] = [
+  {},
+  { temperature: 1, seed: 7 },
+  { temperature: 0.9, topK: 12, seed: 8 },
+  { temperature: 1.2, topP: 0.8, minP: 0.05, seed: 9 },
+  { repetitionPenalty: 1.2 },
+];
+
+const settings: [name: string, request: GenerateRequest][] = [
+  ['dense', {}],
+  ...(['project', 'absent', 'alias'] as const).map((kv): [string, GenerateRequest] => [`a third skipped, kv ${kv}`, { budget: { skip: 0.33 }, kv }]),
+  ['90 % of the work', { budget: { net: 0.9 } }],
+];
+
+describe('on the reference backend', () => {
+  it.each(settings)('%s: alone, in a batch of eight and in other chunks the same tokens', async (_, setting) => {
+    const request: GenerateRequest = { ...setting, tokens: promptOf(37, 1), maxTokens: 24, logprobs: 2 };
+    const alone = await engineOf();
+    const crowded = await engineOf({ maxRows: 48 });
+    for (const sampling of samplings) {
+      const expected = essence(await alone.generate({ ...request, sampling }).result);
+      expect(expected.tokens).toHaveLength(24);
+      for (const prefillChunk of [1, 5, 16]) {
+        expect(essence(await alone.generate({ ...request, sampling, prefillChunk }).result)).toEqual(expected);
+      }
+      const mates = Array.from({ length: 7 }, (_unused, index) =>
+        crowded.generate({
+          tokens: promptOf(5 + 9 * index, index),
+          maxTokens: 3 + 3 * index,
+          sampling: samplings[index % samplings.length] as object,
+          ...(index % 2 === 0 ? { budget: { skip: 0.1 + 0.05 * index } } : {}),
+        }),
+      );
+      const inBatch = crowded.generate({ ...request, sampling, prefillChunk: 8 });
+      // Log-probabilities may differ in the last bit of float32: whether a mate needs all logits decides who sums them.
+      const got = essence(await inBatch.result);
+      expect({ ...got, logprobs: undefined }).toEqual({ ...expected, logprobs: undefined });
+      got.logprobs?.forEach((entry, index) => expect(Math.abs(entry.logprob - (expected.logprobs?.[index]?.logprob ?? 0))).toBeLessThan(8 * 2 ** -23));
+      await Promise.all(mates.map((mate) => mate.result));
+    }
+    for (const engine of [alone, crowded]) {
+      expect(engine.runner.kvUsage().used).toBe(0);
+      await engine.close();
+    }
+  });
+
+  it('skips what was asked, pays less, and with kv absent keeps fewer rows', async () => {
+    const engine = await engineOf();
+    const request: GenerateRequest = { tokens: promptOf(60, 2), maxTokens: 60, trace: true };
+    const dense = await engine.generate(request).result;
+    expect(dense.skip).toMatchObject({ asked: undefined, held: { skip: 0, net: 1 } });
+    expect(dense.kvRows).toEqual({ used: 119 * 3, dense: 119 * 3 });
+    const skipped = await engine.generate({ ...request, budget: { skip: 0.3 }, kv: 'absent' }).result;
+    expect(skipped.skip.held.skip).toBeGreaterThan(0.2);
+    expect(skipped.skip.held.net).toBeLessThan(0.9);
+    expect(skipped.kvRows.dense).toBe(119 * 3);
+    const kept = skipped.trace?.kept ?? new Uint8Array(0);
+    // One K/V row for every kept attention branch of every token: the trace, the shares and the rows tell one story.
+    let attentionRows = 0;
+    let all = 0;
+    kept.forEach((flag, index) => {
+      all += flag;
+      if (index % 2 === 0) attentionRows += flag;
+    });
+    expect(kept).toHaveLength(119 * 6);
+    expect(skipped.kvRows.used).toBe(attentionRows);
+    expect(skipped.skip.held.skip).toBeCloseTo(1 - all / kept.length, 12);
+    expect(skipped.trace?.scores.every((score) => score > 0 && score < 1)).toBe(true);
+    expect([...kept.subarray(0, 6)]).toEqual([1, 1, 1, 1, 1, 1]);
+    await engine.close();
+  });
+
+  it('a budget without an adapter is refused where the policy needs gates', async () => {
+    const engine = await createEngine({ model, backend: referenceBackend });
+    await expect(engine.generate({ tokens: [1], budget: { skip: 0.2 } }).result).rejects.toMatchObject({ code: 'GS_INVALID_ARGUMENT' });
+    await expect(engine.generate({ tokens: [1], budget: { skip: 0.2 }, policy: 'no such' }).result).rejects.toMatchObject({ code: 'GS_INVALID_ARGUMENT' });
+    expect((await engine.generate({ tokens: [1], budget: { skip: 0.2 }, policy: 'random', maxTokens: 8 }).result).policy).toBe('random');
+    await engine.close();
+  });
+
+  it('NaN weights end a request with the typed error on both paths', async () => {
+    const broken = {
+      ...model,
+      read: async (name: string) => {
+        const bytes = await model.read(name);
+        return name === 'outputNorm' ? new Uint8Array(bytes.length).fill(255) : bytes;
+      },
+    };
+    const engine = await createEngine({ model: broken, backend: referenceBackend });
+    for (const sampling of samplings) {
+      await expect(engine.generate({ tokens: [1], sampling }).result).rejects.toMatchObject({ code: 'GS_NON_FINITE_LOGITS' });
+    }
+    await engine.close();
+  });
+});
