@@ -115,7 +115,8 @@ export class BatchBuilder {
     const { decoding, filling, maxRows } = this;
     decoding.length = 0;
     filling.length = 0;
-    for (const sequence of sequences) (sequence.knownTokens - sequence.position === 1 && !sequence.inPrompt ? decoding : filling).push(sequence);
+    for (const sequence of sequences)
+      (sequence.knownTokens - sequence.position === 1 && !sequence.inPrompt ? decoding : filling).push(sequence);
     const turn = this.turn++;
     // Prompts keep a quarter of the rows: without it sequences that decode could fill every step.
     const forDecoding = Math.min(decoding.length, filling.length > 0 ? maxRows - Math.ceil(maxRows / 4) : maxRows);

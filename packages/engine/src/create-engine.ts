@@ -79,7 +79,12 @@ class BatchingEngine implements Engine {
     return this.close();
   }
 
-  private async prepareChat(stream: GenerationStream, request: GenerateRequest, settings: RequestSettings, createdMs: number): Promise<void> {
+  private async prepareChat(
+    stream: GenerationStream,
+    request: GenerateRequest,
+    settings: RequestSettings,
+    createdMs: number,
+  ): Promise<void> {
     this.preparing.add(stream);
     try {
       const tokens = await chatTokens(this.model, request.messages ?? [], request.signal);

@@ -150,7 +150,8 @@ export class EngineLoop {
       this.finish(sequence, 'stop');
       return;
     }
-    const logprobs = settings.logprobs === undefined ? undefined : tokenLogprobs(row, this.candidates, token, settings.logprobs, this.texts.of);
+    const logprobs =
+      settings.logprobs === undefined ? undefined : tokenLogprobs(row, this.candidates, token, settings.logprobs, this.texts.of);
     if (sequence.accept(token, logprobs)) this.finish(sequence, 'length');
   }
 

@@ -70,7 +70,10 @@ export class GenerationStream implements Generation {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<GenerationChunk> {
-    if (this.iterated) throw new InvalidArgumentError('A generation can be iterated once.', 'Collect its chunks, or await `result`.', { what: 'generation' });
+    if (this.iterated)
+      throw new InvalidArgumentError('A generation can be iterated once.', 'Collect its chunks, or await `result`.', {
+        what: 'generation',
+      });
     this.iterated = true;
     return {
       next: () => this.next(),

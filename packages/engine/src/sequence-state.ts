@@ -86,7 +86,8 @@ export class SequenceState {
   /** The last `repetitionWindow` tokens. */
   *recentTokens(): Iterable<number> {
     const known = this.knownTokens;
-    for (let position = Math.max(0, known - this.settings.sampling.repetitionWindow); position < known; position++) yield this.tokenAt(position);
+    for (let position = Math.max(0, known - this.settings.sampling.repetitionWindow); position < known; position++)
+      yield this.tokenAt(position);
   }
 
   /** Takes a sampled token that is part of the answer and streams its text. @returns whether the answer ends with it */

@@ -78,7 +78,10 @@ export class SkipControl {
 /** Whether a runner can serve a request at all; said before it queues. */
 export function checkKvMode(settings: RequestSettings, kvModes: readonly KvMode[], backend: string): void {
   if (settings.kv === undefined || kvModes.includes(settings.kv)) return;
-  throw new UnsupportedError(`Backend "${backend}" has no kv mode "${settings.kv}".`, `It has ${kvModes.join(', ')}.`, { what: 'kv', got: settings.kv });
+  throw new UnsupportedError(`Backend "${backend}" has no kv mode "${settings.kv}".`, `It has ${kvModes.join(', ')}.`, {
+    what: 'kv',
+    got: settings.kv,
+  });
 }
 
 export function requireAdapter(settings: RequestSettings, needs: readonly string[], adapter: GateAdapter | undefined): void {

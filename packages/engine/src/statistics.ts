@@ -1,5 +1,5 @@
-import type { SkipStatistics } from './api.js';
 import type { Budget } from '@gateskip/scheduler';
+import type { SkipStatistics } from './api.js';
 
 /** Rows, kept rows and MACs of one part of a request. */
 class Tally {
@@ -36,7 +36,8 @@ export class SkipTally {
     tally.rows += rows;
     tally.macs += macs;
     tally.denseMacs += denseMacs;
-    for (let branch = 0; branch < tally.kept.length; branch++) tally.kept[branch] = (tally.kept[branch] ?? 0) + (kept[offset + branch] ?? 0);
+    for (let branch = 0; branch < tally.kept.length; branch++)
+      tally.kept[branch] = (tally.kept[branch] ?? 0) + (kept[offset + branch] ?? 0);
   }
 
   clear(): void {
@@ -46,7 +47,9 @@ export class SkipTally {
 
   summary(asked: Budget | undefined): SkipStatistics {
     const rows = this.prefill.rows + this.decode.rows;
-    const branches = Array.from(this.prefill.kept, (kept, branch) => (rows === 0 ? 0 : 1 - (kept + (this.decode.kept[branch] ?? 0)) / rows));
+    const branches = Array.from(this.prefill.kept, (kept, branch) =>
+      rows === 0 ? 0 : 1 - (kept + (this.decode.kept[branch] ?? 0)) / rows,
+    );
     return { asked, held: share([this.prefill, this.decode]), prefill: share([this.prefill]), decode: share([this.decode]), branches };
   }
 }

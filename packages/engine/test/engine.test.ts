@@ -14,7 +14,15 @@ describe('generate', () => {
     const { chunks, text } = await collect(generation);
     const result = await generation.result;
     expect(chunks.map((chunk) => chunk.text)).toEqual(['H', 'i', ' ', '', '😀', '', '€ ']);
-    expect(result).toMatchObject({ text: 'Hi 😀€ ', finishReason: 'stop', promptTokens: 3, completionTokens: 7, policy: 'dense', backend: 'fake', clamped: false });
+    expect(result).toMatchObject({
+      text: 'Hi 😀€ ',
+      finishReason: 'stop',
+      promptTokens: 3,
+      completionTokens: 7,
+      policy: 'dense',
+      backend: 'fake',
+      clamped: false,
+    });
     expect(text).toBe(result.text);
     expect(result.tokens).toEqual(script.slice(0, -1));
     // Seven answer tokens ran; the stop token did not.
@@ -52,7 +60,11 @@ describe('generate', () => {
 
   it('goes past stop tokens where asked', async () => {
     const { engine } = await fakeEngine({ logit: scripted([65, end, 66], 1) });
-    expect(await engine.generate({ tokens: [1], maxTokens: 3, ignoreEnd: true }).result).toMatchObject({ text: 'AB', tokens: [65, end, 66], finishReason: 'length' });
+    expect(await engine.generate({ tokens: [1], maxTokens: 3, ignoreEnd: true }).result).toMatchObject({
+      text: 'AB',
+      tokens: [65, end, 66],
+      finishReason: 'length',
+    });
   });
 
   it('gives log-probabilities with every chunk', async () => {
@@ -75,7 +87,8 @@ describe('generate', () => {
   it('same seed, same text; other seed, other text; a drawn seed is reported and repeats the text', async () => {
     const { engine } = await fakeEngine();
     const request: GenerateRequest = { tokens: [1, 2], maxTokens: 24, ignoreEnd: true };
-    const run = async (seed?: number) => (await engine.generate({ ...request, sampling: { temperature: 1.5, ...(seed === undefined ? {} : { seed }) } }).result);
+    const run = async (seed?: number) =>
+      await engine.generate({ ...request, sampling: { temperature: 1.5, ...(seed === undefined ? {} : { seed }) } }).result;
     const first = await run(1);
     expect((await run(1)).tokens).toEqual(first.tokens);
     expect((await run(2)).tokens).not.toEqual(first.tokens);
@@ -105,7 +118,9 @@ describe('batching', () => {
     const long = engine.generate({ tokens: new Array<number>(100).fill(7), maxTokens: 4, prefillChunk: 16, ignoreEnd: true });
     const other = engine.generate({ tokens: new Array<number>(40).fill(9), maxTokens: 4, ignoreEnd: true });
     await Promise.all([first.result, long.result, other.result]);
-    expect(runner.steps.some((step) => step.segments.length === 3 && step.segments.some((segment) => segment.length === 1) && step.rows > 30)).toBe(true);
+    expect(
+      runner.steps.some((step) => step.segments.length === 3 && step.segments.some((segment) => segment.length === 1) && step.rows > 30),
+    ).toBe(true);
     expect(runner.steps.every((step) => step.rows <= 64)).toBe(true);
   });
 
@@ -233,7 +248,8 @@ describe('abort', () => {
 describe('failure', () => {
   it('logits that are not finite end that request alone', async () => {
     for (const sampling of [{}, { temperature: 1, seed: 1 }, { temperature: 1, topK: 5, seed: 1 }]) {
-      const broken = (history: readonly number[], token: number): number => (history[0] === 13 && history.length === 3 && token === 7 ? Number.NaN : token / 100);
+      const broken = (history: readonly number[], token: number): number =>
+        history[0] === 13 && history.length === 3 && token === 7 ? Number.NaN : token / 100;
       const { engine, runner } = await fakeEngine({ logit: broken });
       const bad = engine.generate({ tokens: [13], maxTokens: 9, ignoreEnd: true, sampling });
       const mate = engine.generate({ tokens: [14], maxTokens: 9, ignoreEnd: true, sampling });
@@ -246,7 +262,9 @@ describe('failure', () => {
       ).rejects.toMatchObject({ code: 'GS_NON_FINITE_LOGITS', fields: { position: 2 } });
       expect(chunks).toHaveLength(2);
       expect(await rejection(bad.result)).toMatchObject({ code: 'GS_NON_FINITE_LOGITS' });
-      expect((await mate.result).tokens).toEqual((await quiet.generate({ tokens: [14], maxTokens: 9, ignoreEnd: true, sampling }).result).tokens);
+      expect((await mate.result).tokens).toEqual(
+        (await quiet.generate({ tokens: [14], maxTokens: 9, ignoreEnd: true, sampling }).result).tokens,
+      );
       expect(runner.open.size).toBe(0);
     }
   });
@@ -254,7 +272,8 @@ describe('failure', () => {
   it('of a step fails the request at fault; its mates go on as if nothing had been', async () => {
     const { engine, runner } = await fakeEngine({
       before: (input, histories) => {
-        for (const { sequence } of input.segments) if ((histories.get(sequence)?.length ?? 0) >= 4 && histories.get(sequence)?.[0] === 13) throw new Error('boom');
+        for (const { sequence } of input.segments)
+          if ((histories.get(sequence)?.length ?? 0) >= 4 && histories.get(sequence)?.[0] === 13) throw new Error('boom');
       },
     });
     const bad = engine.generate({ tokens: [13], maxTokens: 9, ignoreEnd: true });
@@ -262,14 +281,21 @@ describe('failure', () => {
     expect(await rejection(bad.result)).toMatchObject({ code: 'GS_STEP_FAILED', name: 'StepFailedError' });
     const { engine: quiet } = await fakeEngine();
     for (const [index, mate] of mates.entries()) {
-      expect((await mate.result).tokens).toEqual((await quiet.generate({ tokens: [index + 1], maxTokens: 9, ignoreEnd: true }).result).tokens);
+      expect((await mate.result).tokens).toEqual(
+        (await quiet.generate({ tokens: [index + 1], maxTokens: 9, ignoreEnd: true }).result).tokens,
+      );
     }
     expect((await engine.generate({ tokens: [5], maxTokens: 1 }).result).promptTokens).toBe(1);
     expect(runner.open.size).toBe(0);
   });
 
   it('for want of memory defers the youngest, which gives the same text later', async () => {
-    const requests = Array.from({ length: 6 }, (_, index) => ({ tokens: [index + 1, 2, 3], maxTokens: 20, ignoreEnd: true, sampling: { temperature: 1, seed: index } }));
+    const requests = Array.from({ length: 6 }, (_, index) => ({
+      tokens: [index + 1, 2, 3],
+      maxTokens: 20,
+      ignoreEnd: true,
+      sampling: { temperature: 1, seed: index },
+    }));
     const { engine: quiet } = await fakeEngine();
     const expected = await Promise.all(requests.map((request) => quiet.generate(request).result));
     const { engine, runner } = await fakeEngine({ capacity: 50 });

@@ -9,7 +9,7 @@ export interface FakeOptions {
   /** Logit of `token` after these tokens of one sequence. Default: a hash of all of them. */
   logit?: (history: readonly number[], token: number) => number;
   /** Called before each step; may throw or reject. */
-  before?: (input: StepInput, histories: ReadonlyMap<SequenceId, readonly number[]>) => void | Promise<void>;
+  before?: (input: StepInput, histories: ReadonlyMap<SequenceId, readonly number[]>, plans: readonly Plan[]) => void | Promise<void>;
 }
 
 export interface FakeRunner extends Runner {
@@ -78,7 +78,13 @@ export function fakeBackend(options: FakeOptions = {}): Backend & { runner: () =
 function createRunner(config: ModelConfig, options: FakeOptions): FakeRunner {
   const open = new Map<SequenceId, number[]>();
   const steps: FakeRunner['steps'] = [];
-  const capabilities: Capabilities = { rules: ['keep'], scorers: ['none'], kvModes: ['project'], canTrain: false, batchInvariant: true };
+  const capabilities: Capabilities = {
+    rules: ['keep'],
+    scorers: ['none'],
+    kvModes: ['project', 'absent'],
+    canTrain: false,
+    batchInvariant: true,
+  };
   const logit = options.logit ?? hashLogit;
   let nextId = 1;
   let busy = false;
@@ -91,19 +97,21 @@ function createRunner(config: ModelConfig, options: FakeOptions): FakeRunner {
     return tokens;
   };
   const run = async (input: StepInput, plans: readonly Plan[]): Promise<StepResult> => {
-    await options.before?.(input, open);
+    await options.before?.(input, open, plans);
     // Native backends answer from another thread: a later turn of the event loop.
     await new Promise((resolve) => setImmediate(resolve));
     const rows = input.tokens.length;
     const used = [...open.values()].reduce((sum, tokens) => sum + tokens.length, 0);
-    if (used + rows > (options.capacity ?? Number.POSITIVE_INFINITY)) throw new InsufficientMemoryError('K/V rows', used + rows, options.capacity ?? 0);
+    if (used + rows > (options.capacity ?? Number.POSITIVE_INFINITY))
+      throw new InsufficientMemoryError('K/V rows', used + rows, options.capacity ?? 0);
     const outputs: number[][] = [];
     const seen = new Set<SequenceId>();
     const wanted = new Set(input.outputs);
     const planRows = new Float64Array(plans.length);
     let covered = 0;
     for (const segment of input.segments) {
-      if (segment.start !== covered || segment.length < 1 || seen.has(segment.sequence) || !plans[segment.plan]) throw new Error('bad segment');
+      if (segment.start !== covered || segment.length < 1 || seen.has(segment.sequence) || !plans[segment.plan])
+        throw new Error('bad segment');
       covered += segment.length;
       seen.add(segment.sequence);
       planRows[segment.plan] = (planRows[segment.plan] ?? 0) + segment.length;
@@ -176,11 +184,15 @@ function createRunner(config: ModelConfig, options: FakeOptions): FakeRunner {
 }
 
 function topOf(outputs: readonly number[][], count: number): NonNullable<StepResult['top']> {
-  const order = outputs.map((logits) => logits.map((_, token) => token).sort((a, b) => (logits[b] as number) - (logits[a] as number) || a - b));
+  const order = outputs.map((logits) =>
+    logits.map((_, token) => token).sort((a, b) => (logits[b] as number) - (logits[a] as number) || a - b),
+  );
   return {
     count,
     tokens: Int32Array.from(order.flatMap((tokens) => tokens.slice(0, count))),
-    logits: Float32Array.from(order.flatMap((tokens, output) => tokens.slice(0, count).map((token) => (outputs[output] as number[])[token] as number))),
+    logits: Float32Array.from(
+      order.flatMap((tokens, output) => tokens.slice(0, count).map((token) => (outputs[output] as number[])[token] as number)),
+    ),
     logSumExp: Float32Array.from(outputs, (logits) => {
       const largest = Math.max(...logits);
       return largest + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0));

@@ -1,11 +1,15 @@
-import { createEngine } from '../src/index.js';
 import type { Engine, EngineOptions, Generation, GenerationChunk } from '../src/api.js';
+import { createEngine } from '../src/index.js';
 import { type FakeOptions, type FakeRunner, fakeBackend, fakeModel } from './fake-runner.js';
 import { byteTokenizer } from './fake-tokenizer.js';
 
 export async function fakeEngine(options: FakeOptions & Partial<EngineOptions> = {}): Promise<{ engine: Engine; runner: FakeRunner }> {
   const { capacity, logit, before, ...engineOptions } = options;
-  const backend = fakeBackend({ ...(capacity === undefined ? {} : { capacity }), ...(logit ? { logit } : {}), ...(before ? { before } : {}) });
+  const backend = fakeBackend({
+    ...(capacity === undefined ? {} : { capacity }),
+    ...(logit ? { logit } : {}),
+    ...(before ? { before } : {}),
+  });
   const engine = await createEngine({ model: fakeModel(byteTokenizer), backend, ...engineOptions });
   return { engine, runner: backend.runner() };
 }
@@ -17,7 +21,9 @@ export async function collect(generation: Generation): Promise<{ chunks: Generat
 }
 
 /** The error a promise rejects with; fails where it resolves. */
-export async function rejection(promise: Promise<unknown>): Promise<{ code: string; name: string; fields: Record<string, unknown>; message: string }> {
+export async function rejection(
+  promise: Promise<unknown>,
+): Promise<{ code: string; name: string; fields: Record<string, unknown>; message: string }> {
   try {
     await promise;
   } catch (error) {

@@ -8,10 +8,13 @@ export function randomAdapter(model: Model, seed: number): GateAdapter {
   const random = new Random(seed);
   const normal = (): number => Math.sqrt(-2 * Math.log(1 - random.unit())) * Math.cos(2 * Math.PI * random.unit());
   const branches = 2 * layers;
-  const gates = Array.from({ length: branches }, (): GateParameters => ({
-    weight: Float32Array.from({ length: hiddenSize }, () => normal() / Math.sqrt(hiddenSize)),
-    bias: Float32Array.of(0),
-  }));
+  const gates = Array.from(
+    { length: branches },
+    (): GateParameters => ({
+      weight: Float32Array.from({ length: hiddenSize }, () => normal() / Math.sqrt(hiddenSize)),
+      bias: Float32Array.of(0),
+    }),
+  );
   const standIns = gates.map(() => Float32Array.from({ length: hiddenSize }, () => 0.05 * normal()));
   const levels = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
   // Quantiles of the unit normal at those levels.
@@ -30,7 +33,11 @@ export function randomAdapter(model: Model, seed: number): GateAdapter {
       tokens: 1000,
       protectedBranches,
       pinnedTokens: 1,
-      curve: levels.map((level, index) => ({ threshold: index === 0 ? 0 : (quantiles[index] as number), skip: level * free, net: 1 - 0.9 * level * free })),
+      curve: levels.map((level, index) => ({
+        threshold: index === 0 ? 0 : (quantiles[index] as number),
+        skip: level * free,
+        net: 1 - 0.9 * level * free,
+      })),
       levels,
       branchQuantiles: gates.map(() => quantiles),
     },

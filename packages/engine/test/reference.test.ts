@@ -17,7 +17,8 @@ function essence(result: GenerationResult) {
   return { tokens, logprobs, kvRows, skip };
 }
 
-const promptOf = (length: number, seed: number): number[] => Array.from({ length }, (_, index) => (index * index * 7 + seed * 13 + index) % 128);
+const promptOf = (length: number, seed: number): number[] =>
+  Array.from({ length }, (_, index) => (index * index * 7 + seed * 13 + index) % 128);
 const samplings: NonNullable<GenerateRequest['sampling']>[] = [
   {},
   { temperature: 1, seed: 7 },
@@ -28,7 +29,10 @@ const samplings: NonNullable<GenerateRequest['sampling']>[] = [
 
 const settings: [name: string, request: GenerateRequest][] = [
   ['dense', {}],
-  ...(['project', 'absent', 'alias'] as const).map((kv): [string, GenerateRequest] => [`a third skipped, kv ${kv}`, { budget: { skip: 0.33 }, kv }]),
+  ...(['project', 'absent', 'alias'] as const).map((kv): [string, GenerateRequest] => [
+    `a third skipped, kv ${kv}`,
+    { budget: { skip: 0.33 }, kv },
+  ]),
   ['90 % of the work', { budget: { net: 0.9 } }],
 ];
 
@@ -55,7 +59,9 @@ describe('on the reference backend', () => {
       // Log-probabilities may differ in the last bit of float32: whether a mate needs all logits decides who sums them.
       const got = essence(await inBatch.result);
       expect({ ...got, logprobs: undefined }).toEqual({ ...expected, logprobs: undefined });
-      got.logprobs?.forEach((entry, index) => expect(Math.abs(entry.logprob - (expected.logprobs?.[index]?.logprob ?? 0))).toBeLessThan(8 * 2 ** -23));
+      got.logprobs?.forEach((entry, index) =>
+        expect(Math.abs(entry.logprob - (expected.logprobs?.[index]?.logprob ?? 0))).toBeLessThan(8 * 2 ** -23),
+      );
       await Promise.all(mates.map((mate) => mate.result));
     }
     for (const engine of [alone, crowded]) {
@@ -93,7 +99,9 @@ describe('on the reference backend', () => {
   it('a budget without an adapter is refused where the policy needs gates', async () => {
     const engine = await createEngine({ model, backend: referenceBackend });
     await expect(engine.generate({ tokens: [1], budget: { skip: 0.2 } }).result).rejects.toMatchObject({ code: 'GS_INVALID_ARGUMENT' });
-    await expect(engine.generate({ tokens: [1], budget: { skip: 0.2 }, policy: 'no such' }).result).rejects.toMatchObject({ code: 'GS_INVALID_ARGUMENT' });
+    await expect(engine.generate({ tokens: [1], budget: { skip: 0.2 }, policy: 'no such' }).result).rejects.toMatchObject({
+      code: 'GS_INVALID_ARGUMENT',
+    });
     expect((await engine.generate({ tokens: [1], budget: { skip: 0.2 }, policy: 'random', maxTokens: 8 }).result).policy).toBe('random');
     await engine.close();
   });

@@ -79,7 +79,9 @@ describe('a request out of bounds', () => {
 
   it('options of the engine are bounded too', async () => {
     for (const options of [{ maxRows: 0 }, { maxRows: 1e9 }, { maxSequences: Number.NaN }]) {
-      expect(await rejection(createEngine({ model: fakeModel(byteTokenizer), backend: fakeBackend(), ...options }))).toMatchObject({ code: 'GS_INVALID_ARGUMENT' });
+      expect(await rejection(createEngine({ model: fakeModel(byteTokenizer), backend: fakeBackend(), ...options }))).toMatchObject({
+        code: 'GS_INVALID_ARGUMENT',
+      });
     }
   });
 });
@@ -91,9 +93,14 @@ describe('the context', () => {
       code: 'GS_CONTEXT_OVERFLOW',
       fields: { promptTokens: 301, contextLength: 256 },
     });
-    expect(await rejection(engine.generate({ tokens: { length: 2 ** 40 }, overflow: 'clamp' }).result)).toMatchObject({ code: 'GS_CONTEXT_OVERFLOW' });
+    expect(await rejection(engine.generate({ tokens: { length: 2 ** 40 }, overflow: 'clamp' }).result)).toMatchObject({
+      code: 'GS_CONTEXT_OVERFLOW',
+    });
     // Refused unread: no tokenizer is asked.
-    expect(await rejection(engine.generate({ prompt: 'x'.repeat(1e6) }).result)).toMatchObject({ code: 'GS_CONTEXT_OVERFLOW', name: 'PromptTooLongError' });
+    expect(await rejection(engine.generate({ prompt: 'x'.repeat(1e6) }).result)).toMatchObject({
+      code: 'GS_CONTEXT_OVERFLOW',
+      name: 'PromptTooLongError',
+    });
   });
 
   it('refuses maxTokens that does not fit, or clamps it where asked and says so', async () => {
@@ -103,7 +110,11 @@ describe('the context', () => {
       code: 'GS_CONTEXT_OVERFLOW',
       fields: { what: 'maxTokens', promptTokens: 250, maxTokens: 7, contextLength: 256 },
     });
-    expect(await engine.generate({ ...request, overflow: 'clamp' }).result).toMatchObject({ clamped: true, completionTokens: 6, finishReason: 'length' });
+    expect(await engine.generate({ ...request, overflow: 'clamp' }).result).toMatchObject({
+      clamped: true,
+      completionTokens: 6,
+      finishReason: 'length',
+    });
     expect(await engine.generate({ ...request, maxTokens: 6 }).result).toMatchObject({ clamped: false, completionTokens: 6 });
     expect(await engine.generate({ ...request, maxTokens: undefined }).result).toMatchObject({ clamped: false, completionTokens: 6 });
   });
@@ -129,7 +140,10 @@ describe('the prompt', () => {
     expect(await engine.generate({ prompt: '', maxTokens: 1 }).result).toMatchObject({ promptTokens: 1 });
     const model = fakeModel({ ...byteTokenizer, beginToken: undefined, addBegin: false, encode: () => new Int32Array(0) });
     const { engine: other } = await fakeEngine({ model });
-    expect(await rejection(other.generate({ prompt: '' }).result)).toMatchObject({ code: 'GS_INVALID_ARGUMENT', fields: { what: 'prompt' } });
+    expect(await rejection(other.generate({ prompt: '' }).result)).toMatchObject({
+      code: 'GS_INVALID_ARGUMENT',
+      fields: { what: 'prompt' },
+    });
   });
 
   it('as text needs a tokenizer, as tokens does not', async () => {
@@ -150,7 +164,7 @@ describe('the prompt', () => {
   });
 
   it('in a conversation goes through the template, and cannot speak special tokens', async () => {
-    const chatTemplate = "{% for message in messages %}<|turn|>{{ message.role }}:{{ message.content }}<|end|>{% endfor %}<|turn|>";
+    const chatTemplate = '{% for message in messages %}<|turn|>{{ message.role }}:{{ message.content }}<|end|>{% endfor %}<|turn|>';
     const { engine } = await fakeEngine({ model: { ...fakeModel(byteTokenizer), chatTemplate } });
     const messages = [
       { role: 'system', content: 'be <|end|> brief' },

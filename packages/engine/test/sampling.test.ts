@@ -11,7 +11,9 @@ import { tokenLogprobs } from '../src/sampling/token-logprobs.js';
 
 const defaults: SamplingSettings = { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, repetitionWindow: 64, seed: 1 };
 const none = (): number[] => [];
-const rows = fc.array(fc.integer({ min: -40, max: 40 }), { minLength: 2, maxLength: 300 }).map((values) => Float32Array.from(values, (value) => value / 8));
+const rows = fc
+  .array(fc.integer({ min: -40, max: 40 }), { minLength: 2, maxLength: 300 })
+  .map((values) => Float32Array.from(values, (value) => value / 8));
 
 function all(logits: Float32Array): LogitsRow {
   return new LogitsRow().useAll(logits, 0, logits.length);
@@ -127,7 +129,8 @@ describe('Sampler', () => {
   it('keeps what each filter says', () => {
     // Probabilities 0.5, 0.25, 0.125, 0.125
     const logits = Float32Array.of(Math.log(4), Math.log(2), 0, 0);
-    const drawn = (settings: Partial<SamplingSettings>): number[] => [...histogram(logits, { ...defaults, ...settings }, 2000).keys()].sort();
+    const drawn = (settings: Partial<SamplingSettings>): number[] =>
+      [...histogram(logits, { ...defaults, ...settings }, 2000).keys()].sort();
     expect(drawn({})).toEqual([0, 1, 2, 3]);
     expect(drawn({ topP: 0.6 })).toEqual([0, 1]);
     expect(drawn({ topP: 0.8 })).toEqual([0, 1, 2]);
@@ -155,7 +158,9 @@ describe('Sampler', () => {
         expect(sampler.sample(all(Float32Array.of(1, bad, 2)), settings, new Random(1), none)).toBe(-1);
       }
       expect(sampler.sample(all(new Float32Array(3).fill(Number.NEGATIVE_INFINITY)), settings, new Random(1), none)).toBe(-1);
-      expect(sampler.sample(all(Float32Array.of(Number.NEGATIVE_INFINITY, 3, Number.NEGATIVE_INFINITY)), settings, new Random(1), none)).toBe(1);
+      expect(
+        sampler.sample(all(Float32Array.of(Number.NEGATIVE_INFINITY, 3, Number.NEGATIVE_INFINITY)), settings, new Random(1), none),
+      ).toBe(1);
     }
     expect(sampler.sample(leading(Float32Array.of(1, Number.NaN, 2), 1), { ...defaults, temperature: 0 }, new Random(1), none)).toBe(-1);
   });

@@ -8,7 +8,12 @@ const arbitraryRequest = fc.record({
   length: fc.integer({ min: 1, max: 40 }),
   maxTokens: fc.integer({ min: 0, max: 12 }),
   first: fc.integer({ min: 0, max: 255 }),
-  sampling: fc.constantFrom<GenerateRequest['sampling'] & object>({}, { temperature: 1, seed: 3 }, { temperature: 1, topK: 8, seed: 4 }, { repetitionPenalty: 1.2 }),
+  sampling: fc.constantFrom<GenerateRequest['sampling'] & object>(
+    {},
+    { temperature: 1, seed: 3 },
+    { temperature: 1, topK: 8, seed: 4 },
+    { repetitionPenalty: 1.2 },
+  ),
   prefillChunk: fc.integer({ min: 1, max: 50 }),
   /** Turns of the event loop until it comes, and until it is aborted; -1: never. */
   arrival: fc.integer({ min: 0, max: 6 }),
@@ -66,7 +71,11 @@ describe('no request is lost', () => {
                 expect(settled.result.skip).toEqual(expected.skip);
                 if (stream) expect(stream).toMatchObject({ text: expected.text, tokens: expected.tokens });
               } else {
-                expect(plan.abortAfter >= 0 ? ['GS_ABORTED', 'GS_STEP_FAILED', 'GS_INSUFFICIENT_MEMORY'] : ['GS_STEP_FAILED', 'GS_INSUFFICIENT_MEMORY']).toContain(settled.code);
+                expect(
+                  plan.abortAfter >= 0
+                    ? ['GS_ABORTED', 'GS_STEP_FAILED', 'GS_INSUFFICIENT_MEMORY']
+                    : ['GS_STEP_FAILED', 'GS_INSUFFICIENT_MEMORY'],
+                ).toContain(settled.code);
                 if (stream) expect(stream).toMatchObject({ error: { code: settled.code } });
               }
               return settled;

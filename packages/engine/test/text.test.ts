@@ -4,7 +4,9 @@ import { StopStrings } from '../src/text/stop-strings.js';
 import { Utf8Stream } from '../src/text/utf8-stream.js';
 
 /** Text of few different characters, so that stop strings are met often; some take several bytes or two code units. */
-const texts = fc.array(fc.constantFrom('a', 'b', 'ab', 'é', '€', '😀', '\u2028', '\uFEFF'), { maxLength: 30 }).map((parts) => parts.join(''));
+const texts = fc
+  .array(fc.constantFrom('a', 'b', 'ab', 'é', '€', '😀', '\u2028', '\uFEFF'), { maxLength: 30 })
+  .map((parts) => parts.join(''));
 const stops = fc.array(
   texts.filter((text) => text !== ''),
   { maxLength: 4 },
@@ -43,7 +45,12 @@ describe('Utf8Stream', () => {
 
   it('holds back an unfinished character and gives it whole', () => {
     const stream = new Utf8Stream();
-    expect([[0x61, 0xf0], [0x9f, 0x98], [0x80, 0x62], [0xe2]].map((bytes) => stream.push(Uint8Array.from(bytes)))).toEqual(['a', '', '😀b', '']);
+    expect([[0x61, 0xf0], [0x9f, 0x98], [0x80, 0x62], [0xe2]].map((bytes) => stream.push(Uint8Array.from(bytes)))).toEqual([
+      'a',
+      '',
+      '😀b',
+      '',
+    ]);
     expect(stream.flush()).toBe('\uFFFD');
   });
 });
@@ -65,7 +72,13 @@ describe('StopStrings', () => {
 
   it('releases at once what cannot begin a stop string', () => {
     const finder = new StopStrings(['\n\nUser:']);
-    expect(['Hello', ' you\n', '\nUs', 'ually', '\n\nUser: hi'].map((text) => finder.push(text))).toEqual(['Hello', ' you', '', '\n\nUsually', '']);
+    expect(['Hello', ' you\n', '\nUs', 'ually', '\n\nUser: hi'].map((text) => finder.push(text))).toEqual([
+      'Hello',
+      ' you',
+      '',
+      '\n\nUsually',
+      '',
+    ]);
     expect(finder.found).toBe('\n\nUser:');
     expect(finder.push('more')).toBe('');
   });

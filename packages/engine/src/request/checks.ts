@@ -1,7 +1,8 @@
 import { InvalidArgumentError } from '@gateskip/errors';
 
 export function refuse(field: string, expected: string, got: unknown): never {
-  const shown = typeof got === 'string' ? JSON.stringify(got.slice(0, 64)) : typeof got === 'object' && got !== null ? 'an object' : String(got);
+  const shown =
+    typeof got === 'string' ? JSON.stringify(got.slice(0, 64)) : typeof got === 'object' && got !== null ? 'an object' : String(got);
   throw new InvalidArgumentError(`${field} must be ${expected}, got ${shown}.`, '', { what: field, expected, got: shown });
 }
 

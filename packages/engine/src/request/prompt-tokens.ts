@@ -62,7 +62,9 @@ function checkLength(model: Model, field: string, tokens: Int32Array): Int32Arra
 
 function tokenizerOf(model: Model, field: string): Tokenizer {
   if (model.tokenizer) return model.tokenizer;
-  throw new UnsupportedError(`${field} is text, but the model "${model.config.name}" has no tokenizer.`, 'Give `tokens` instead.', { what: field });
+  throw new UnsupportedError(`${field} is text, but the model "${model.config.name}" has no tokenizer.`, 'Give `tokens` instead.', {
+    what: field,
+  });
 }
 
 function boundText(model: Model, field: string, characters: number): void {

@@ -21,10 +21,12 @@ export function validateRequest(request: GenerateRequest): RequestSettings {
   recordOf('request', request);
   checkPrompt(request);
   const { maxTokens, overflow, stop, budget, policy, policyOptions, kv, logprobs, prefillChunk, trace, ignoreEnd, signal } = request;
-  if (signal !== undefined && (typeof signal !== 'object' || typeof signal.addEventListener !== 'function')) refuse('signal', 'an AbortSignal', signal);
+  if (signal !== undefined && (typeof signal !== 'object' || typeof signal.addEventListener !== 'function'))
+    refuse('signal', 'an AbortSignal', signal);
   if (budget === undefined && policy !== undefined) refuse('policy', 'absent where no budget is given', policy);
   if (budget === undefined && policyOptions !== undefined) refuse('policyOptions', 'absent where no budget is given', policyOptions);
-  if (policy !== undefined && (typeof policy !== 'string' || policy.length === 0 || policy.length > 64)) refuse('policy', 'the name of a policy', policy);
+  if (policy !== undefined && (typeof policy !== 'string' || policy.length === 0 || policy.length > 64))
+    refuse('policy', 'the name of a policy', policy);
   return {
     maxTokens: maxTokens === undefined ? undefined : integerIn('maxTokens', maxTokens, 0, maxInteger),
     overflow: overflow === undefined ? 'error' : oneOf('overflow', overflow, ['error', 'clamp']),
@@ -45,7 +47,10 @@ function checkPrompt(request: GenerateRequest): void {
   const { prompt, messages, tokens } = request;
   const given = [prompt, messages, tokens].filter((input) => input !== undefined).length;
   if (given !== 1) {
-    throw new InvalidArgumentError(`Exactly one of prompt, messages and tokens must be given, got ${given}.`, '', { what: 'prompt', got: given });
+    throw new InvalidArgumentError(`Exactly one of prompt, messages and tokens must be given, got ${given}.`, '', {
+      what: 'prompt',
+      got: given,
+    });
   }
   if (prompt !== undefined && typeof prompt !== 'string') refuse('prompt', 'a string', prompt);
   if (messages !== undefined) {
@@ -54,7 +59,8 @@ function checkPrompt(request: GenerateRequest): void {
     }
     messages.forEach((message: unknown, index) => {
       const { role, content } = recordOf(`messages[${index}]`, message);
-      if (typeof role !== 'string' || role.length === 0 || role.length > 64) refuse(`messages[${index}].role`, 'a string of 1 to 64 characters', role);
+      if (typeof role !== 'string' || role.length === 0 || role.length > 64)
+        refuse(`messages[${index}].role`, 'a string of 1 to 64 characters', role);
       if (typeof content !== 'string') refuse(`messages[${index}].content`, 'a string', content);
     });
   }
@@ -93,7 +99,8 @@ function checkBudget(value: unknown): Budget {
   const budget = recordOf('budget', value);
   const keys = Object.keys(budget);
   const key = keys[0];
-  if (keys.length !== 1 || key === undefined) refuse('budget', 'an object with one of skip, net, speedup', `keys ${keys.slice(0, 4).join(', ') || 'none'}`);
+  if (keys.length !== 1 || key === undefined)
+    refuse('budget', 'an object with one of skip, net, speedup', `keys ${keys.slice(0, 4).join(', ') || 'none'}`);
   switch (key) {
     case 'skip':
       return { skip: numberIn('budget.skip', budget[key], 0, 1) };

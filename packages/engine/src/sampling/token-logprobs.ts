@@ -3,7 +3,13 @@ import type { Candidates } from './candidates.js';
 import type { LogitsRow } from './logits-row.js';
 
 /** Log-probabilities under the model itself: before penalty, temperature and filters. */
-export function tokenLogprobs(row: LogitsRow, candidates: Candidates, token: number, wanted: number, textOf: (token: number) => string): TokenLogprobs {
+export function tokenLogprobs(
+  row: LogitsRow,
+  candidates: Candidates,
+  token: number,
+  wanted: number,
+  textOf: (token: number) => string,
+): TokenLogprobs {
   const logSumExp = row.logSumExp(row.largestLogit());
   const top: { token: number; text: string; logprob: number }[] = [];
   candidates.take(row, wanted);
