@@ -1,1 +1,8 @@
+export { quantileThreshold, rankFraction, rankQuantile } from '@gateskip/gate';
+export type { BudgetUnit } from './budget.js';
+export { budgetParts, formatBudget, parseBudget, validateBudget } from './budget.js';
+export { InvalidBudgetError, PolicyNeedsError, SequenceOrderError, UnknownPolicyError, UnreachableBudgetError } from './errors.js';
+export type { Intervals } from './intervals.js';
+export { fixedIntervals, growingIntervals } from './intervals.js';
+export { createPolicy, defaultPolicyName, policies } from './policies.js';
 export type { Budget, Observation, Policy, PolicyContext, PolicyFactory, SequencePolicy, SequenceStart } from './policy.js';

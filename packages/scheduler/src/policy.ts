@@ -28,7 +28,7 @@ export interface PolicyFactory {
   /** Whether one sequence's plan may depend on its batch mates. Only the published batch ranking does. */
   readonly couplesSequences: boolean;
   readonly needs: readonly ('gates' | 'calibration')[];
-  /** @throws InvalidArgumentError for a budget or option it cannot serve, with what it needs. */
+  /** @throws InvalidBudgetError, UnreachableBudgetError, PolicyNeedsError, InvalidArgumentError: what it cannot serve, with the remedy. */
   create(context: PolicyContext): Policy;
 }
 

@@ -1,0 +1,89 @@
+import { InvalidArgumentError } from '@gateskip/errors';
+import { branchCount, type KvMode } from '@gateskip/gate';
+import { type Intervals, readIntervals } from './intervals.js';
+import type { PolicyContext } from './policy.js';
+
+/** Options that every skipping policy takes; see {@link readOptions}. */
+export interface CommonOptions {
+  /** 1 = never skips: [2L]. */
+  readonly isProtected: Uint8Array;
+  /** Number of unprotected branches. */
+  readonly unprotected: number;
+  /** First tokens of a sequence that never skip. */
+  readonly pinnedTokens: number;
+  readonly kv: KvMode;
+  /** Tokens of context at which costs by formula are taken. */
+  readonly contextTokens: number;
+  readonly intervals: Intervals;
+}
+
+const COMMON = ['protectedLayers', 'protectedBranches', 'pinnedTokens', 'kv', 'contextTokens', 'interval'] as const;
+const KV_MODES: readonly unknown[] = ['project', 'absent', 'alias'];
+
+/**
+ * Reads the options that all policies share and refuses unknown ones.
+ *
+ * - `protectedLayers`, `protectedBranches`: never skip, beside those of the calibration. Without a calibration the first
+ *   two layers and the last MLP are protected where the model has at least four layers, unless `protectedBranches` is given.
+ * - `pinnedTokens`: default that of the calibration, else 1.
+ * - `kv`: default that of the calibration, else `project`.
+ * - `contextTokens`: default 512.
+ * - `interval`: tokens between two changes of the thresholds after the prompt, or `growing` (default).
+ *
+ * @param more names of options that the policy reads itself
+ * @throws InvalidArgumentError
+ */
+export function readOptions(context: PolicyContext, more: readonly string[] = []): CommonOptions {
+  const options = context.options ?? {};
+  const known: readonly string[] = [...COMMON, ...more];
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name))
+      throw new InvalidArgumentError(`Policy option ${JSON.stringify(name)} is not known.`, `Known: ${known.join(', ')}.`, { got: name });
+  }
+  const { calibration, shape } = context;
+  const branches = branchCount(shape);
+  const isProtected = new Uint8Array(branches);
+  const given = readIndices(options, 'protectedBranches', branches);
+  for (const branch of given ?? []) isProtected[branch] = 1;
+  for (const branch of calibration?.protectedBranches ?? (given === undefined ? defaultProtected(shape.layers) : []))
+    isProtected[branch] = 1;
+  for (const layer of readIndices(options, 'protectedLayers', shape.layers) ?? []) isProtected.fill(1, 2 * layer, 2 * layer + 2);
+  const kv = options.kv ?? calibration?.kv ?? 'project';
+  if (!KV_MODES.includes(kv)) throw new InvalidArgumentError(`kv must be project, absent or alias, got ${JSON.stringify(kv)}.`);
+  return {
+    isProtected,
+    unprotected: branches - isProtected.reduce((sum, flag) => sum + flag, 0),
+    pinnedTokens: readInteger(options, 'pinnedTokens', 0, 65_536) ?? calibration?.pinnedTokens ?? 1,
+    kv: kv as KvMode,
+    contextTokens: readInteger(options, 'contextTokens', 1, 2 ** 24) ?? 512,
+    intervals: readIntervals(options.interval),
+  };
+}
+
+export function readInteger(options: Readonly<Record<string, unknown>>, name: string, from: number, to: number): number | undefined {
+  const value = options[name];
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < from || value > to) {
+    throw new InvalidArgumentError(`Policy option ${name} must be an integer in ${from}..${to}, got ${JSON.stringify(value)}.`, '', {
+      what: name,
+      got: value,
+    });
+  }
+  return value;
+}
+
+/** A list of different indices below `count`. */
+export function readIndices(options: Readonly<Record<string, unknown>>, name: string, count: number): readonly number[] | undefined {
+  const value = options[name];
+  if (value === undefined) return undefined;
+  const isIndex = (item: unknown) => typeof item === 'number' && Number.isInteger(item) && item >= 0 && item < count;
+  if (!Array.isArray(value) || value.length > count || !value.every(isIndex)) {
+    throw new InvalidArgumentError(`Policy option ${name} must be a list of integers in 0..${count - 1}.`, '', { what: name, got: value });
+  }
+  return value as readonly number[];
+}
+
+/** Branches that proved indispensable on the model we measured: the first two layers and the last MLP. */
+function defaultProtected(layers: number): readonly number[] {
+  return layers >= 4 ? [0, 1, 2, 3, 2 * layers - 1] : [];
+}

@@ -1,0 +1,42 @@
+import { UnknownPolicyError } from './errors.js';
+import { branchFraction } from './policies/branch-fraction.js';
+import { branchQuantile } from './policies/branch-quantile.js';
+import { branchThreshold } from './policies/branch-threshold.js';
+import { dense } from './policies/dense.js';
+import { globalFraction } from './policies/global-fraction.js';
+import { globalThreshold } from './policies/global-threshold.js';
+import { random } from './policies/random.js';
+import { staticDrop } from './policies/static.js';
+import type { Policy, PolicyContext, PolicyFactory } from './policy.js';
+
+/** Every policy, the default first. */
+export const policies: readonly PolicyFactory[] = [
+  globalThreshold,
+  branchThreshold,
+  branchQuantile,
+  branchFraction,
+  globalFraction,
+  random,
+  staticDrop,
+  dense,
+];
+
+/** Used where nobody names a policy. */
+export const defaultPolicyName: string = globalThreshold.name;
+
+/**
+ * A policy by name.
+ *
+ * @throws UnknownPolicyError, InvalidBudgetError, UnreachableBudgetError, PolicyNeedsError, InvalidArgumentError,
+ *   ShapeMismatchError, UnsupportedError
+ */
+export function createPolicy(name: string, context: PolicyContext): Policy {
+  const factory = policies.find((candidate) => candidate.name === name);
+  if (factory === undefined) {
+    throw new UnknownPolicyError(
+      name,
+      policies.map((candidate) => candidate.name),
+    );
+  }
+  return factory.create(context);
+}

@@ -1,0 +1,90 @@
+import { ShapeMismatchError } from '@gateskip/errors';
+import type { KvMode, Plan, Rule } from '@gateskip/gate';
+import type { BudgetController } from './controller.js';
+import { SequenceOrderError } from './errors.js';
+import type { Intervals } from './intervals.js';
+import type { Observation, SequencePolicy } from './policy.js';
+import { checkObservation, checkRows, pinnedRows } from './sequence-checks.js';
+
+/** Turns what the controller asks for into one threshold per branch. */
+export interface ThresholdSource {
+  readonly wantsScores: boolean;
+  /** Thresholds for an effective share: [2L]; a new array. */
+  thresholds(used: number): Float32Array;
+  /** One token's scores: [2L] at stride `rows` from `scores[offset]`. */
+  learn(scores: Float32Array, offset: number, rows: number): void;
+  clone(): ThresholdSource;
+}
+
+/** What does not change while a sequence lives. */
+export interface ThresholdSequenceSettings {
+  readonly rules: readonly Rule[];
+  readonly kv: KvMode;
+  readonly pinnedTokens: number;
+  readonly promptTokens: number;
+  readonly intervals: Intervals;
+}
+
+/**
+ * One sequence under thresholds: still within the prompt, then changed at fixed positions from the sequence's own past.
+ */
+export class ThresholdSequence implements SequencePolicy {
+  readonly #settings: ThresholdSequenceSettings;
+  readonly #controller: BudgetController;
+  readonly #source: ThresholdSource;
+  #next = 0;
+  #values: Float32Array;
+
+  constructor(settings: ThresholdSequenceSettings, controller: BudgetController, source: ThresholdSource) {
+    this.#settings = settings;
+    this.#controller = controller;
+    this.#source = source;
+    this.#values = source.thresholds(controller.used);
+  }
+
+  get wantsScores(): boolean {
+    return this.#source.wantsScores;
+  }
+
+  spanAt(position: number): number {
+    checkRows('Span', position, 1, 1);
+    const { promptTokens, intervals } = this.#settings;
+    return position < promptTokens ? promptTokens - position : intervals.remaining(position - promptTokens);
+  }
+
+  plan(position: number, rows: number): Plan {
+    checkRows('Plan', position, rows, this.spanAt(position));
+    const end = this.#next + this.spanAt(this.#next);
+    if (position < this.#next || position >= end)
+      throw new SequenceOrderError('Plan', `a position in ${this.#next}..${end - 1}`, `${position}`);
+    const { rules, kv, pinnedTokens } = this.#settings;
+    const pinned = pinnedRows(position, rows, pinnedTokens);
+    return { scorer: 'gate', rules, values: this.#values, kv, ...(pinned && { pinned }) };
+  }
+
+  observe(observation: Observation): void {
+    const { rules, promptTokens, pinnedTokens } = this.#settings;
+    const { rows, scores } = observation;
+    const span = this.spanAt(this.#next);
+    checkObservation(observation, this.#next, span, rules.length);
+    if (this.wantsScores) {
+      if (scores?.length !== rules.length * rows)
+        throw new ShapeMismatchError('Scores of the observation', [rules.length, rows], scores && [scores.length]);
+      for (let row = 0; row < rows; row++) if (this.#next + row >= pinnedTokens) this.#source.learn(scores, row, rows);
+    }
+    this.#controller.add(observation);
+    this.#next += rows;
+    if (rows < span) return;
+    if (this.#next === promptTokens) this.#controller.endPrompt(Math.min(pinnedTokens, promptTokens));
+    else this.#controller.endInterval();
+    this.#values = this.#source.thresholds(this.#controller.used);
+  }
+
+  fork(): SequencePolicy {
+    const copy = new ThresholdSequence(this.#settings, this.#controller.clone(), this.#source.clone());
+    copy.#next = this.#next;
+    // Plans hand these values out; nobody writes them after they were made.
+    copy.#values = this.#values;
+    return copy;
+  }
+}
