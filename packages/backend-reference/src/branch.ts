@@ -1,5 +1,4 @@
-import type { PreparedStep } from '@gateskip/backend';
-import { MacCounter } from '@gateskip/backend';
+import type { MacCounter, PreparedStep } from '@gateskip/backend';
 import type { Plan } from '@gateskip/gate';
 import type { ModelConfig } from '@gateskip/model';
 import { attend } from './ops/attention.js';

@@ -1,4 +1,12 @@
-import { type Availability, type Backend, type BackendRequest, type LoadOptions, type Runner, ruleNeedsScores, validateAdapter } from '@gateskip/backend';
+import {
+  type Availability,
+  type Backend,
+  type BackendRequest,
+  type LoadOptions,
+  type Runner,
+  ruleNeedsScores,
+  validateAdapter,
+} from '@gateskip/backend';
 import { InvalidArgumentError } from '@gateskip/errors';
 import type { Model } from '@gateskip/model';
 import { KvPool } from './kv-pool.js';
@@ -30,12 +38,17 @@ export const referenceBackend: Backend = {
   async load(model: Model, options: LoadOptions = {}): Promise<Runner> {
     const { config } = model;
     const unknown = Object.keys(options.extra ?? {});
-    if (unknown.length > 0) throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the reference backend.`, 'It has no extra options.');
+    if (unknown.length > 0)
+      throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the reference backend.`, 'It has no extra options.');
     const maxTokens = options.maxTokens ?? 8 * config.contextLength;
-    if (!Number.isSafeInteger(maxTokens) || maxTokens < 1) throw new InvalidArgumentError(`maxTokens must be a positive integer, got ${maxTokens}.`);
+    if (!Number.isSafeInteger(maxTokens) || maxTokens < 1)
+      throw new InvalidArgumentError(`maxTokens must be a positive integer, got ${maxTokens}.`);
     if (options.adapter !== undefined) validateAdapter(config, options.adapter);
     const weights = await readWeights(model, options.onProgress, options.signal);
     const pool = new KvPool(config.layers, config.kvHeads * config.headSize, maxTokens);
-    return new ReferenceRunner({ config, weights, gates: options.adapter?.gates, frequencies: rotaryFrequencies(config), pool }, options.adapter);
+    return new ReferenceRunner(
+      { config, weights, gates: options.adapter?.gates, frequencies: rotaryFrequencies(config), pool },
+      options.adapter,
+    );
   },
 };

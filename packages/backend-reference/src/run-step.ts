@@ -3,7 +3,7 @@ import { branchCount, type GateSet, type Plan, randomScore } from '@gateskip/gat
 import type { ModelConfig } from '@gateskip/model';
 import { attentionBranch, type Branch, type BranchContext, mlpBranch } from './branch.js';
 import type { KvPool } from './kv-pool.js';
-import { applyGate, type GateOutput, gateRow } from './ops/gate.js';
+import { weigh, type GateRow, gateRow } from './ops/gate.js';
 import { linear } from './ops/linear.js';
 import { rmsNorm, squaredNorm } from './ops/rms-norm.js';
 import { skippedRows } from './ops/skipped-rows.js';
@@ -64,7 +64,16 @@ class StepRun {
     for (let row = 0; row < rows; row++) counter.addDenseRow(prepared.planOfRow[row]!, prepared.positions[row]!);
     this.#model = model;
     this.#input = input;
-    this.#context = { config, frequencies, prepared, plans, segmentStarts: input.segments.map(({ start }) => start), pending, counter, pacer };
+    this.#context = {
+      config,
+      frequencies,
+      prepared,
+      plans,
+      segmentStarts: input.segments.map(({ start }) => start),
+      pending,
+      counter,
+      pacer,
+    };
     const rowsOfPlan = plans.map((): number[] => []);
     for (let row = 0; row < rows; row++) rowsOfPlan[prepared.planOfRow[row]!]!.push(row);
     this.#rowsOfPlan = rowsOfPlan;
@@ -105,7 +114,7 @@ class StepRun {
     const { config, prepared, pacer, counter } = this.#context;
     const { rows, planOfRow } = prepared;
     const normed = this.#stream.map((row) => rmsNorm(row, branch.norm, config.rmsNormEpsilon, new Float64Array(config.hiddenSize)));
-    const gates: (GateOutput | undefined)[] = [];
+    const gates: (GateRow | undefined)[] = [];
     const scores = new Float32Array(rows).fill(Number.NaN);
     for (let row = 0; row < rows; row++) {
       gates[row] = this.#gateBefore(index, row, normed[row]!);
@@ -123,7 +132,8 @@ class StepRun {
       } else {
         const times = plan.rules[index] === 'repeat' && plan.values[index] === 2 ? 2 : 1;
         branch.count(row, times);
-        if (this.#multiplies(plan) && !(ruleNeedsScores(plan.rules[index]!) && plan.scorer === 'gate')) counter.addGates(planOfRow[row]!, times);
+        if (this.#multiplies(plan) && !(ruleNeedsScores(plan.rules[index]!) && plan.scorer === 'gate'))
+          counter.addGates(planOfRow[row]!, times);
         added = this.#runRow(index, row, branch, plan, normed[row]!, gates[row], times, scores);
         this.#kept[planOfRow[row]! * 2 * config.layers + index]!++;
       }
@@ -135,7 +145,7 @@ class StepRun {
   }
 
   /** The gate of a row that reads the branch's input, where its score or its product is wanted. */
-  #gateBefore(index: number, row: number, normed: Float64Array): GateOutput | undefined {
+  #gateBefore(index: number, row: number, normed: Float64Array): GateRow | undefined {
     const { gates } = this.#model;
     const planIndex = this.#context.prepared.planOfRow[row]!;
     const plan = this.#context.plans[planIndex]!;
@@ -146,7 +156,7 @@ class StepRun {
     return isRanked || isWanted || this.#multiplies(plan) ? gateRow(gates.spec, gates.gates[index]!, normed) : undefined;
   }
 
-  #score(index: number, row: number, gate: GateOutput | undefined): number {
+  #score(index: number, row: number, gate: GateRow | undefined): number {
     const { prepared, plans } = this.#context;
     const plan = plans[prepared.planOfRow[row]!]!;
     if (plan.scorer === 'random') return randomScore(plan.seed ?? 0, prepared.positions[row]!, index);
@@ -184,7 +194,7 @@ class StepRun {
     branch: Branch,
     plan: Plan,
     normed: Float64Array,
-    gateBefore: GateOutput | undefined,
+    gateBefore: GateRow | undefined,
     times: number,
     scores: Float32Array,
   ): Float64Array {
@@ -200,14 +210,21 @@ class StepRun {
       if (readsOutput) gate = gateRow(gates!.spec, gates!.gates[index]!, output);
       else if (multiplies && time > 0) gate = gateRow(gates!.spec, gates!.gates[index]!, input);
       if (readsOutput && time === 0) scores[row] = gate!.score;
-      if (multiplies) applyGate(gate!.factors, output);
+      if (multiplies) weigh(gate!.factors, output);
       add(stream, output);
       add(total, output);
     }
     return total;
   }
 
-  #record(index: number, row: number, input: Float64Array, output: Float64Array | undefined, streamSquaredNorm: number, isKept: boolean): void {
+  #record(
+    index: number,
+    row: number,
+    input: Float64Array,
+    output: Float64Array | undefined,
+    streamSquaredNorm: number,
+    isKept: boolean,
+  ): void {
     const { rows } = this.#context.prepared;
     const at = index * rows + row;
     if (this.#keptRows && isKept) this.#keptRows[at] = 1;

@@ -1,4 +1,12 @@
-import { type Capabilities, type KvUsage, type Runner, type SequenceId, type StepInput, type StepResult, validateStep } from '@gateskip/backend';
+import {
+  type Capabilities,
+  type KvUsage,
+  type Runner,
+  type SequenceId,
+  type StepInput,
+  type StepResult,
+  validateStep,
+} from '@gateskip/backend';
 import { BusyError, ClosedError, InvalidArgumentError } from '@gateskip/errors';
 import type { Plan, Scorer } from '@gateskip/gate';
 import type { GateAdapter, ModelConfig } from '@gateskip/model';

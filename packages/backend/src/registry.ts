@@ -43,7 +43,8 @@ export function createBackendRegistry(): BackendRegistry {
 
   const get = (name: string): Entry => {
     const entry = entries.get(name);
-    if (entry === undefined) throw new InvalidArgumentError(`Backend "${name}" is not known.`, `Known: auto, ${[...entries.keys()].join(', ')}.`, { got: name });
+    if (entry === undefined)
+      throw new InvalidArgumentError(`Backend "${name}" is not known.`, `Known: auto, ${[...entries.keys()].join(', ')}.`, { got: name });
     return entry;
   };
 
@@ -64,7 +65,8 @@ export function createBackendRegistry(): BackendRegistry {
 
   return {
     register(name, loader, options = {}) {
-      if (!/^[a-z][a-z0-9-]{0,31}$/.test(name) || name === 'auto') throw new InvalidArgumentError(`"${name}" is not a name for a backend.`, 'Use a-z, 0-9 and -, not auto.');
+      if (!/^[a-z][a-z0-9-]{0,31}$/.test(name) || name === 'auto')
+        throw new InvalidArgumentError(`"${name}" is not a name for a backend.`, 'Use a-z, 0-9 and -, not auto.');
       if (entries.has(name)) throw new InvalidArgumentError(`Backend "${name}" is already registered.`);
       entries.set(name, { loader, automatic: options.automatic ?? true });
     },
@@ -81,7 +83,9 @@ export function createBackendRegistry(): BackendRegistry {
         if ('backend' in outcome) return { ...outcome, passedOver };
         passedOver.push(outcome);
       }
-      const reasons = passedOver.flatMap((passed) => passed.reasons.map((reason) => (name === 'auto' ? `${passed.name}: ${reason}` : reason)));
+      const reasons = passedOver.flatMap((passed) =>
+        passed.reasons.map((reason) => (name === 'auto' ? `${passed.name}: ${reason}` : reason)),
+      );
       throw new BackendUnavailableError(name, reasons.length > 0 ? reasons : ['no backend is registered for it']);
     },
 

@@ -23,14 +23,18 @@ export function validatePlan(plan: Plan, index: number, rows: number, context: P
   const name = `Plan ${index}`;
   if (plan === null || typeof plan !== 'object') throw new InvalidArgumentError(`${name} is not an object.`);
   if (!Array.isArray(plan.rules)) throw new InvalidArgumentError(`${name}: rules must be an array.`);
-  if (plan.rules.length !== branches) throw new ShapeMismatchError(`${name}, rules`, [branches], [plan.rules.length], 'Give one rule per branch.');
+  if (plan.rules.length !== branches)
+    throw new ShapeMismatchError(`${name}, rules`, [branches], [plan.rules.length], 'Give one rule per branch.');
   if (!(plan.values instanceof Float32Array)) throw new InvalidArgumentError(`${name}: values must be a Float32Array.`);
-  if (plan.values.length !== branches) throw new ShapeMismatchError(`${name}, values`, [branches], [plan.values.length], 'Give one value per branch.');
+  if (plan.values.length !== branches)
+    throw new ShapeMismatchError(`${name}, values`, [branches], [plan.values.length], 'Give one value per branch.');
   if (plan.pinned !== undefined) {
     if (!(plan.pinned instanceof Uint8Array)) throw new InvalidArgumentError(`${name}: pinned must be a Uint8Array.`);
-    if (plan.pinned.length !== rows) throw new ShapeMismatchError(`${name}, pinned`, [rows], [plan.pinned.length], 'Give one byte per row of the whole step.');
+    if (plan.pinned.length !== rows)
+      throw new ShapeMismatchError(`${name}, pinned`, [rows], [plan.pinned.length], 'Give one byte per row of the whole step.');
   }
-  if (plan.standIns !== undefined && typeof plan.standIns !== 'boolean') throw new InvalidArgumentError(`${name}: standIns must be true or false.`);
+  if (plan.standIns !== undefined && typeof plan.standIns !== 'boolean')
+    throw new InvalidArgumentError(`${name}: standIns must be true or false.`);
   if (plan.seed !== undefined && !(Number.isInteger(plan.seed) && plan.seed >= 0 && plan.seed <= 0xffffffff)) {
     throw new InvalidArgumentError(`${name}: seed must be an integer in 0..4294967295, got ${plan.seed}.`);
   }
@@ -41,11 +45,18 @@ export function validatePlan(plan: Plan, index: number, rows: number, context: P
 function validateKinds(plan: Plan, name: string, context: PlanContext): void {
   const { capabilities, adapter } = context;
   if (!capabilities.scorers.includes(plan.scorer) || (plan.scorer === 'gate' && adapter === undefined)) {
-    const remedy = plan.scorer === 'gate' && adapter === undefined ? 'Load the model with a gate adapter.' : `Supported: ${capabilities.scorers.join(', ')}.`;
+    const remedy =
+      plan.scorer === 'gate' && adapter === undefined
+        ? 'Load the model with a gate adapter.'
+        : `Supported: ${capabilities.scorers.join(', ')}.`;
     throw new UnsupportedError(`${name}: scorer ${String(plan.scorer)} is not available here.`, remedy, { got: plan.scorer });
   }
   if (!capabilities.kvModes.includes(plan.kv)) {
-    throw new UnsupportedError(`${name}: kv mode ${String(plan.kv)} is not available here.`, `Supported: ${capabilities.kvModes.join(', ')}.`, { got: plan.kv });
+    throw new UnsupportedError(
+      `${name}: kv mode ${String(plan.kv)} is not available here.`,
+      `Supported: ${capabilities.kvModes.join(', ')}.`,
+      { got: plan.kv },
+    );
   }
 }
 
@@ -55,7 +66,9 @@ function validateRule(plan: Plan, name: string, branch: number, context: PlanCon
   const where = `${name}, branch ${branch}`;
   if (!RULES.includes(rule)) throw new InvalidArgumentError(`${where}: rule ${String(rule)} is not known.`, `Known: ${RULES.join(', ')}.`);
   if (!context.capabilities.rules.includes(rule)) {
-    throw new UnsupportedError(`${where}: rule ${rule} is not available here.`, `Supported: ${context.capabilities.rules.join(', ')}.`, { got: rule });
+    throw new UnsupportedError(`${where}: rule ${rule} is not available here.`, `Supported: ${context.capabilities.rules.join(', ')}.`, {
+      got: rule,
+    });
   }
   if (rule === 'keep') return;
   if (rule === 'repeat') {
@@ -65,7 +78,8 @@ function validateRule(plan: Plan, name: string, branch: number, context: PlanCon
   // Scores lie in [0, 1], so does every share: the negated form also refuses NaN.
   if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError(`${where}: ${rule} takes a value in 0..1, got ${value}.`);
   if (!ruleNeedsScores(rule)) return;
-  if (plan.scorer === 'none') throw new InvalidArgumentError(`${where}: ${rule} needs scores, the plan's scorer is none.`, 'Use scorer gate or random.');
+  if (plan.scorer === 'none')
+    throw new InvalidArgumentError(`${where}: ${rule} needs scores, the plan's scorer is none.`, 'Use scorer gate or random.');
   if (plan.scorer === 'gate' && context.adapter?.gates.spec.position === 'after') {
     throw new UnsupportedError(
       `${where}: ${rule} cannot skip by gates that read the branch's output.`,

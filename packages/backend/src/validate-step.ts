@@ -50,12 +50,16 @@ function validateTokens(input: StepInput, state: RunnerState): number {
   const { tokens } = input;
   const maxRows = state.maxRows ?? DEFAULT_MAX_ROWS;
   if (tokens.length < 1) throw new InvalidArgumentError('A step needs at least 1 row.');
-  if (tokens.length > maxRows) throw new InvalidArgumentError(`A step of ${tokens.length} rows is over the limit of ${maxRows}.`, 'Cut it into several steps.');
+  if (tokens.length > maxRows)
+    throw new InvalidArgumentError(`A step of ${tokens.length} rows is over the limit of ${maxRows}.`, 'Cut it into several steps.');
   const { vocabularySize } = state.config;
   for (let row = 0; row < tokens.length; row++) {
     const token = tokens[row]!;
     if (token < 0 || token >= vocabularySize) {
-      throw new InvalidArgumentError(`Row ${row}: token ${token} is outside the vocabulary of ${vocabularySize}.`, '', { expected: vocabularySize, got: token });
+      throw new InvalidArgumentError(`Row ${row}: token ${token} is outside the vocabulary of ${vocabularySize}.`, '', {
+        expected: vocabularySize,
+        got: token,
+      });
     }
   }
   return tokens.length;
@@ -73,14 +77,20 @@ function validateSegments(input: StepInput, plans: readonly Plan[], rows: number
   for (const [index, segment] of input.segments.entries()) {
     if (segment === null || typeof segment !== 'object') throw new InvalidArgumentError(`Segment ${index} is not an object.`);
     const { sequence, start, length, plan } = segment;
-    if (start !== next) throw new InvalidArgumentError(`Segment ${index} starts at row ${start}, expected ${next}.`, 'Segments cover the rows in order without gaps.');
+    if (start !== next)
+      throw new InvalidArgumentError(
+        `Segment ${index} starts at row ${start}, expected ${next}.`,
+        'Segments cover the rows in order without gaps.',
+      );
     if (!Number.isInteger(length) || length < 1 || start + length > rows) {
       throw new InvalidArgumentError(`Segment ${index} has ${length} rows from ${start}, the step has ${rows}.`);
     }
-    if (!Number.isInteger(plan) || plan < 0 || plan >= plans.length) throw new InvalidArgumentError(`Segment ${index} names plan ${plan} of ${plans.length}.`);
+    if (!Number.isInteger(plan) || plan < 0 || plan >= plans.length)
+      throw new InvalidArgumentError(`Segment ${index} names plan ${plan} of ${plans.length}.`);
     const before = state.lengthOf(sequence);
     if (before === undefined) throw new InvalidArgumentError(`Segment ${index}: sequence ${sequence} is not open.`, '', { got: sequence });
-    if (seen.has(sequence)) throw new InvalidArgumentError(`Segment ${index}: sequence ${sequence} is already in this step.`, 'Give each sequence one segment.');
+    if (seen.has(sequence))
+      throw new InvalidArgumentError(`Segment ${index}: sequence ${sequence} is already in this step.`, 'Give each sequence one segment.');
     if (before + length > state.config.contextLength) throw new ContextOverflowError(sequence, before, length, state.config.contextLength);
     seen.add(sequence);
     for (let i = 0; i < length; i++) {
@@ -90,7 +100,8 @@ function validateSegments(input: StepInput, plans: readonly Plan[], rows: number
     }
     next = start + length;
   }
-  if (next !== rows) throw new InvalidArgumentError(`The segments cover ${next} of ${rows} rows.`, 'Segments cover the rows in order without gaps.');
+  if (next !== rows)
+    throw new InvalidArgumentError(`The segments cover ${next} of ${rows} rows.`, 'Segments cover the rows in order without gaps.');
   return { positions, planOfRow, segmentOfRow };
 }
 
@@ -98,7 +109,11 @@ function validateOutputs(outputs: Int32Array, rows: number): void {
   if (!(outputs instanceof Int32Array)) throw new InvalidArgumentError('A step needs its output rows as an Int32Array.');
   let previous = -1;
   for (const row of outputs) {
-    if (row <= previous || row >= rows) throw new InvalidArgumentError(`Output row ${row} after ${previous} of ${rows} rows.`, 'Output rows must ascend and be rows of the step.');
+    if (row <= previous || row >= rows)
+      throw new InvalidArgumentError(
+        `Output row ${row} after ${previous} of ${rows} rows.`,
+        'Output rows must ascend and be rows of the step.',
+      );
     previous = row;
   }
 }

@@ -50,7 +50,10 @@ describe('createBackendRegistry', () => {
   it('throws with all reasons where none can, and names what it knows', async () => {
     const registry = createBackendRegistry();
     registry.register('absent', async () => fake('absent', ['no device']));
-    await expect(registry.resolve('auto')).rejects.toMatchObject({ code: 'GS_BACKEND_UNAVAILABLE', fields: { reasons: ['absent: no device'] } });
+    await expect(registry.resolve('auto')).rejects.toMatchObject({
+      code: 'GS_BACKEND_UNAVAILABLE',
+      fields: { reasons: ['absent: no device'] },
+    });
     await expect(registry.resolve('absent')).rejects.toMatchObject({ code: 'GS_BACKEND_UNAVAILABLE', fields: { reasons: ['no device'] } });
     await expect(registry.resolve('cuda')).rejects.toThrow(/Known: auto, absent/);
     await expect(createBackendRegistry().resolve('auto')).rejects.toMatchObject({ code: 'GS_BACKEND_UNAVAILABLE' });

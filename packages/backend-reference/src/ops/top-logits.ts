@@ -3,7 +3,12 @@ import type { TopLogits } from '@gateskip/backend';
 /** The `count` highest of each row of logits [outputs, vocabulary], descending, ties by lower token id. */
 export function topLogits(logits: Float32Array, vocabularySize: number, count: number): TopLogits {
   const outputs = logits.length / vocabularySize;
-  const top = { count, tokens: new Int32Array(outputs * count), logits: new Float32Array(outputs * count), logSumExp: new Float32Array(outputs) };
+  const top = {
+    count,
+    tokens: new Int32Array(outputs * count),
+    logits: new Float32Array(outputs * count),
+    logSumExp: new Float32Array(outputs),
+  };
   for (let output = 0; output < outputs; output++) {
     const row = logits.subarray(output * vocabularySize, (output + 1) * vocabularySize);
     const order = Int32Array.from(row, (_, token) => token).sort((a, b) => descending(row[a]!, row[b]!) || a - b);

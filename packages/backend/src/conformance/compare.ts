@@ -3,22 +3,37 @@ import { check } from './conformance-error.js';
 import type { Tolerance } from './options.js';
 
 /** Compares all of a step's result with the oracle's: counts exactly, numbers within the tolerance. */
-export function compareResults(where: string, expected: StepResult, got: StepResult, tolerance: Tolerance, rows: number, vocabularySize: number): void {
+export function compareResults(
+  where: string,
+  expected: StepResult,
+  got: StepResult,
+  tolerance: Tolerance,
+  rows: number,
+  vocabularySize: number,
+): void {
   exactly(`${where}, kept`, expected.kept, got.kept);
   exactly(`${where}, keptRows`, expected.keptRows, got.keptRows);
   exactly(`${where}, macs`, expected.macs, got.macs);
   exactly(`${where}, denseMacs`, expected.denseMacs, got.denseMacs);
   closeScores(`${where}, scores`, expected.scores, got.scores, tolerance.scores);
   const width = expected.logits && got.logits ? vocabularySize : 0;
-  check((expected.logits === undefined) === (got.logits === undefined), () => `${where}: logits are ${got.logits ? 'there unasked' : 'missing'}.`);
+  check(
+    (expected.logits === undefined) === (got.logits === undefined),
+    () => `${where}: logits are ${got.logits ? 'there unasked' : 'missing'}.`,
+  );
   if (expected.logits && got.logits) closeRows(`${where}, logits`, expected.logits, got.logits, width, tolerance.logits);
-  check((expected.hidden === undefined) === (got.hidden === undefined), () => `${where}: the hidden trace is ${got.hidden ? 'there unasked' : 'missing'}.`);
+  check(
+    (expected.hidden === undefined) === (got.hidden === undefined),
+    () => `${where}: the hidden trace is ${got.hidden ? 'there unasked' : 'missing'}.`,
+  );
   if (expected.hidden && got.hidden) {
     const squaredNorms = expected.hidden.streamSquaredNorms;
     const d = expected.hidden.inputs.length / squaredNorms.length;
     check(squaredNorms.length % rows === 0, () => `${where}: ${squaredNorms.length} squared norms for ${rows} rows.`);
     closeRows(`${where}, branch inputs`, expected.hidden.inputs, got.hidden.inputs, d, tolerance.hidden);
-    closeRows(`${where}, branch outputs`, expected.hidden.outputs, got.hidden.outputs, d, tolerance.hidden, (row) => Math.sqrt(squaredNorms[row]!));
+    closeRows(`${where}, branch outputs`, expected.hidden.outputs, got.hidden.outputs, d, tolerance.hidden, (row) =>
+      Math.sqrt(squaredNorms[row]!),
+    );
     closeRows(`${where}, stream norms`, squaredNorms, got.hidden.streamSquaredNorms, 1, 2 * tolerance.hidden);
   }
 }
@@ -56,11 +71,16 @@ export function closeRows(
     let squaredNorm = 0;
     let squaredDistance = 0;
     let furthest = 0;
+    let furthestDistance = -1;
     for (let i = row * width; i < (row + 1) * width; i++) {
       const difference = got[i]! - expected[i]!;
       squaredNorm += expected[i]! ** 2;
       squaredDistance += difference ** 2;
-      if (!(Math.abs(difference) <= Math.abs(got[furthest + row * width]! - expected[furthest + row * width]!))) furthest = i - row * width;
+      const distance = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.abs(difference);
+      if (distance > furthestDistance) {
+        furthest = i - row * width;
+        furthestDistance = distance;
+      }
     }
     const norm = squaredNorm === 0 ? 0 : Math.sqrt(squaredNorm) + scale(row);
     const distance = squaredDistance === 0 ? 0 : Math.sqrt(squaredDistance) / norm;

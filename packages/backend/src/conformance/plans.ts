@@ -12,7 +12,13 @@ export function uniformPlan(config: ModelConfig, scorer: Scorer, rule: Rule, val
 export function mixedPlan(config: ModelConfig, scorer: Scorer, rules: readonly (readonly [Rule, number])[], kv: KvMode): Plan {
   const at = (branch: number) => rules[branch % rules.length]!;
   const branches = Array.from({ length: branchCount(config) }, (_, branch) => branch);
-  return { scorer, rules: branches.map((branch) => at(branch)[0]), values: Float32Array.from(branches, (branch) => at(branch)[1]), kv, seed: 7 };
+  return {
+    scorer,
+    rules: branches.map((branch) => at(branch)[0]),
+    values: Float32Array.from(branches, (branch) => at(branch)[1]),
+    kv,
+    seed: 7,
+  };
 }
 
 export function dense(config: ModelConfig): Plan {

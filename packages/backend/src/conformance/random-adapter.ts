@@ -19,7 +19,15 @@ const LOGIT_DEVIATION = 1.5;
  */
 export function createRandomAdapter(model: Pick<Model, 'config' | 'fingerprint'>, options: RandomAdapterOptions): GateAdapter {
   const { config } = model;
-  const spec: GateSpec = { variant: 'scalar', sharing: 'separate', position: 'before', multiplies: false, rank: 4, hidden: 8, ...options.spec };
+  const spec: GateSpec = {
+    variant: 'scalar',
+    sharing: 'separate',
+    position: 'before',
+    multiplies: false,
+    rank: 4,
+    hidden: 8,
+    ...options.spec,
+  };
   const normal = normalSource(options.seed);
   const d = config.hiddenSize;
   const branches = branchCount(config);
@@ -59,7 +67,12 @@ function randomGate(spec: GateSpec, d: number, normal: () => number): GateParame
     case 'vector':
       return { weight: followers(), bias: bias() };
     case 'hybrid':
-      return { weight: followers(), bias: bias(), scalarWeight: filled(d, () => noise(d)), scalarBias: filled(1, () => 1 + 0.3 * normal()) };
+      return {
+        weight: followers(),
+        bias: bias(),
+        scalarWeight: filled(d, () => noise(d)),
+        scalarBias: filled(1, () => 1 + 0.3 * normal()),
+      };
     case 'low-rank': {
       const rank = spec.rank ?? 4;
       const down = filled(rank * d, (i) => (i < d ? direction[i]! : normal() / Math.sqrt(d))); // [rank, d], the direction first
@@ -96,7 +109,9 @@ function assumedCalibration(layers: number, branches: number): Calibration {
     curve,
     levels,
     branchQuantiles: Array.from({ length: branches }, () => quantiles),
-    branchSkips: curve.map(({ skip }) => Array.from({ length: branches }, (_, branch) => (protectedBranches.includes(branch) ? 0 : skip / free))),
+    branchSkips: curve.map(({ skip }) =>
+      Array.from({ length: branches }, (_, branch) => (protectedBranches.includes(branch) ? 0 : skip / free)),
+    ),
   };
 }
 

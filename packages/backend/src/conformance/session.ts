@@ -4,7 +4,7 @@ import { compareResults, compareUsage } from './compare.js';
 import { ConformanceError } from './conformance-error.js';
 import { type ConformanceOptions, FLOAT32_TOLERANCE, type Tolerance } from './options.js';
 import { createRandomAdapter, type RandomAdapterOptions } from './random-adapter.js';
-import { play, type PlayedStep, type Scenario } from './scenario.js';
+import { type PlayedStep, play, type Scenario } from './scenario.js';
 import { tunePlans } from './tune-plans.js';
 
 /** One model on both backends. */
@@ -48,7 +48,8 @@ export async function compareScenario(session: Session, scenario: Scenario): Pro
   for (const [i, step] of expected.entries()) {
     const rows = step.input.tokens.length;
     compareResults(`step ${i}`, step.result, got[i]!.result, session.tolerance, rows, session.model.config.vocabularySize);
-    for (const [j, usage] of step.usage.entries()) compareUsage(`step ${i}, ${j === 0 ? 'pool' : `sequence ${j - 1}`}`, usage, got[i]!.usage[j]!);
+    for (const [j, usage] of step.usage.entries())
+      compareUsage(`step ${i}, ${j === 0 ? 'pool' : `sequence ${j - 1}`}`, usage, got[i]!.usage[j]!);
   }
   return got;
 }

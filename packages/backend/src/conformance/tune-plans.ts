@@ -1,7 +1,7 @@
 import type { Plan, Rule } from '@gateskip/gate';
 import type { Runner } from '../contract.js';
 import { ruleNeedsScores } from '../validate-plan.js';
-import { play, type PlayedStep, type Scenario } from './scenario.js';
+import { type PlayedStep, play, type Scenario } from './scenario.js';
 
 /**
  * Chooses the values of rules that compare gate scores such that the decision is as far from every score as it can be:
@@ -73,6 +73,7 @@ function decisionMargin(rule: Rule, value: number, scores: readonly number[]): n
     const skipped = Math.floor(value * scores.length);
     return skipped === 0 || skipped === scores.length ? Number.POSITIVE_INFINITY : (scores[skipped]! - scores[skipped - 1]!) / 2;
   }
+  if (scores.length < 2) return Number.POSITIVE_INFINITY; // one score is no ranking: none skips
   const at = value * (scores.length - 1);
   const below = scores[Math.floor(at)]!;
   const above = scores[Math.ceil(at)]!;

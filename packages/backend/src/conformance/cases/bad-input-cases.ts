@@ -23,7 +23,10 @@ const input = (change: (good: StepInput, ids: readonly SequenceId[]) => object) 
 });
 const segment = (index: number, change: (ids: readonly SequenceId[]) => object) =>
   input((good, ids) => ({ segments: good.segments.map((own, i) => (i === index ? { ...own, ...change(ids) } : own)) }));
-const plan = (change: (good: Plan) => object) => (step: Step) => ({ ...step, plans: step.plans.map((own) => ({ ...own, ...change(own) }) as Plan) });
+const plan = (change: (good: Plan) => object) => (step: Step) => ({
+  ...step,
+  plans: step.plans.map((own) => ({ ...own, ...change(own) }) as Plan),
+});
 const rule = (name: string, value: number, more: object = { scorer: 'random' }) =>
   plan((good) => ({ rules: good.rules.map(() => name), values: good.values.map(() => value), ...more }));
 
@@ -79,7 +82,10 @@ const SPOILERS: readonly Spoiler[] = [
 export function badInputCases(options: ConformanceOptions): ConformanceCase[] {
   return [
     ...SPOILERS.map((spoiler) => ({ name: `bad input: ${spoiler[0]}`, run: () => spoiledCase(options, spoiler) })),
-    { name: 'bad input: scorer gate without an adapter', run: () => spoiledCase(options, ['scorer gate', UNSUPPORTED, rule('threshold', 0.5, { scorer: 'gate' })]) },
+    {
+      name: 'bad input: scorer gate without an adapter',
+      run: () => spoiledCase(options, ['scorer gate', UNSUPPORTED, rule('threshold', 0.5, { scorer: 'gate' })]),
+    },
     { name: 'bad input: a step past the context', run: () => contextCase(options) },
     { name: 'bad input: lengths and sequences of fork, truncate and close', run: () => sequenceCallsCase(options) },
     { name: 'bad input: gates after the branch cannot skip', run: () => afterCase(options) },
@@ -98,8 +104,14 @@ async function spoiledCase(options: ConformanceOptions, [name, code, spoil]: Spo
 async function unchangedAfter({ tested, model }: Session, name: string, code: string, spoil: Spoiler[2]): Promise<void> {
   const plans = [dense(model.config)];
   const prompt = someTokens(14, model.config.vocabularySize);
-  const first = [{ sequence: 0, tokens: prompt.slice(0, 4) }, { sequence: 1, tokens: prompt.slice(4, 7) }];
-  const second = [{ sequence: 0, tokens: prompt.slice(7, 11) }, { sequence: 1, tokens: prompt.slice(11) }];
+  const first = [
+    { sequence: 0, tokens: prompt.slice(0, 4) },
+    { sequence: 1, tokens: prompt.slice(4, 7) },
+  ];
+  const second = [
+    { sequence: 0, tokens: prompt.slice(7, 11) },
+    { sequence: 1, tokens: prompt.slice(11) },
+  ];
   const logits: Float32Array[] = [];
   for (const isSpoiled of [false, true]) {
     const ids = [tested.openSequence(), tested.openSequence(), tested.openSequence()];
@@ -123,10 +135,16 @@ async function contextCase(options: ConformanceOptions): Promise<string | undefi
   const model = createRandomModel({ seed: 72, config: { layers: 1, contextLength: 9 } });
   return withSession(options, model, undefined, (session) => {
     // Sequence 0 has 4 tokens before the step and 4 in it: 5 more fit, 6 do not.
-    const longer = (good: StepInput) => ({ tokens: Int32Array.of(...good.tokens.subarray(0, 4), 1, 2, ...good.tokens.subarray(4)), outputs: new Int32Array(0) });
+    const longer = (good: StepInput) => ({
+      tokens: Int32Array.of(...good.tokens.subarray(0, 4), 1, 2, ...good.tokens.subarray(4)),
+      outputs: new Int32Array(0),
+    });
     const spoil = input((good) => ({
       ...longer(good),
-      segments: [{ ...good.segments[0]!, length: 6 }, { ...good.segments[1]!, start: 6 }],
+      segments: [
+        { ...good.segments[0]!, length: 6 },
+        { ...good.segments[1]!, start: 6 },
+      ],
     }));
     return unchangedAfter(session, 'a step past the context', 'GS_CONTEXT_OVERFLOW', spoil);
   });
@@ -148,7 +166,10 @@ async function sequenceCallsCase(options: ConformanceOptions): Promise<string | 
       await mustThrow(`length of ${unknown}`, INVALID, () => tested.sequenceLength(unknown));
       await mustThrow(`usage of ${unknown}`, INVALID, () => tested.kvUsage(unknown));
     }
-    check(tested.sequenceLength(id) === 3 && tested.kvUsage().used === 3, () => `after refused calls the sequence has ${tested.sequenceLength(id)} tokens.`);
+    check(
+      tested.sequenceLength(id) === 3 && tested.kvUsage().used === 3,
+      () => `after refused calls the sequence has ${tested.sequenceLength(id)} tokens.`,
+    );
     tested.closeSequence(id);
     await mustThrow('closing twice', INVALID, () => tested.closeSequence(id));
   });
@@ -157,7 +178,9 @@ async function sequenceCallsCase(options: ConformanceOptions): Promise<string | 
 async function afterCase(options: ConformanceOptions): Promise<string | undefined> {
   const model = createRandomModel({ seed: 74, config: { layers: 2 } });
   const adapter = createRandomAdapter(model, { seed: 1, spec: { position: 'after', multiplies: true } });
-  return withSession(options, model, adapter, (session) => unchangedAfter(session, 'gates after the branch', UNSUPPORTED, rule('threshold', 0.5, { scorer: 'gate' })));
+  return withSession(options, model, adapter, (session) =>
+    unchangedAfter(session, 'gates after the branch', UNSUPPORTED, rule('threshold', 0.5, { scorer: 'gate' })),
+  );
 }
 
 async function adapterCase(options: ConformanceOptions): Promise<string | undefined> {
@@ -168,9 +191,13 @@ async function adapterCase(options: ConformanceOptions): Promise<string | undefi
   }
   const cut = createRandomAdapter(model, { seed: 1, standIns: true });
   const standIns = cut.gates.standIns!.map((vector) => vector.slice(1));
-  await mustThrow('stand-ins that are too short', SHAPE, () => options.backend.load(model, { ...options.load, adapter: { ...cut, gates: { ...cut.gates, standIns } } }));
+  await mustThrow('stand-ins that are too short', SHAPE, () =>
+    options.backend.load(model, { ...options.load, adapter: { ...cut, gates: { ...cut.gates, standIns } } }),
+  );
   const gates = cut.gates.gates.map((gate) => ({ ...gate, weight: gate.weight.slice(1) }));
-  await mustThrow('gates that are too short', SHAPE, () => options.backend.load(model, { ...options.load, adapter: { ...cut, gates: { ...cut.gates, gates } } }));
+  await mustThrow('gates that are too short', SHAPE, () =>
+    options.backend.load(model, { ...options.load, adapter: { ...cut, gates: { ...cut.gates, gates } } }),
+  );
   return undefined;
 }
 
@@ -187,7 +214,8 @@ async function capabilityCase(options: ConformanceOptions): Promise<string | und
   const adapter = createRandomAdapter(model, { seed: 1 });
   return withSession(options, model, adapter, async (session) => {
     const { rules, scorers, kvModes } = session.tested.capabilities;
-    for (const needed of ['keep', 'threshold', 'fraction', 'repeat'] as const) check(rules.includes(needed), () => `rule ${needed} is not declared.`);
+    for (const needed of ['keep', 'threshold', 'fraction', 'repeat'] as const)
+      check(rules.includes(needed), () => `rule ${needed} is not declared.`);
     for (const needed of ['none', 'gate'] as const) check(scorers.includes(needed), () => `scorer ${needed} is not declared.`);
     check(kvModes.length > 0, () => 'no kv mode is declared.');
     const scorer = scorers.includes('random') ? 'random' : 'gate';
@@ -195,10 +223,19 @@ async function capabilityCase(options: ConformanceOptions): Promise<string | und
       if (!rules.includes(name)) await unchangedAfter(session, `undeclared rule ${name}`, UNSUPPORTED, rule(name, 0.5, { scorer }));
     }
     for (const kv of ['project', 'absent', 'alias'] as const) {
-      if (!kvModes.includes(kv)) await unchangedAfter(session, `undeclared kv mode ${kv}`, UNSUPPORTED, plan(() => ({ kv })));
+      if (!kvModes.includes(kv))
+        await unchangedAfter(
+          session,
+          `undeclared kv mode ${kv}`,
+          UNSUPPORTED,
+          plan(() => ({ kv })),
+        );
     }
     check(session.tested.adapter === adapter, () => 'the runner does not name its adapter.');
-    check(session.tested.backend === options.backend.name, () => `the runner calls itself ${session.tested.backend}, its backend ${options.backend.name}.`);
+    check(
+      session.tested.backend === options.backend.name,
+      () => `the runner calls itself ${session.tested.backend}, its backend ${options.backend.name}.`,
+    );
     const { available, reasons } = await options.backend.probe();
     check(available && reasons.length === 0, () => `probe says that the backend cannot run: ${reasons.join('; ')}.`);
     const good = uniformPlan(model.config, 'gate', 'threshold', 0.5, kvModes[0]!);

@@ -1,4 +1,4 @@
-import { type KvMode, type Plan } from '@gateskip/gate';
+import type { KvMode, Plan } from '@gateskip/gate';
 import { createRandomModel } from '@gateskip/model';
 import { closeRows, exactly } from '../compare.js';
 import { check } from '../conformance-error.js';
@@ -15,7 +15,10 @@ export function batchCases(options: ConformanceOptions): ConformanceCase[] {
     ...KV_MODES.map((kv) => ({ name: `batches: prefill and decode under several plans, kv ${kv}`, run: () => raggedCase(options, kv) })),
     { name: 'batches: sequences of one plan are ranked together, plans apart', run: () => sharedPlanCase(options) },
     ...KV_MODES.map((kv) => ({ name: `batches: alone and among others, kv ${kv}`, run: () => aloneCase(options, kv) })),
-    ...KV_MODES.map((kv) => ({ name: `batches: a prompt in one piece, in pieces, token by token, kv ${kv}`, run: () => chunkCase(options, kv) })),
+    ...KV_MODES.map((kv) => ({
+      name: `batches: a prompt in one piece, in pieces, token by token, kv ${kv}`,
+      run: () => chunkCase(options, kv),
+    })),
   ];
 }
 
@@ -37,19 +40,48 @@ function raggedSteps(vocabularySize: number): Part[][] {
 async function raggedCase(options: ConformanceOptions, kv: KvMode): Promise<string | undefined> {
   const model = createRandomModel({ seed: 41 });
   const { config } = model;
-  const plans = [uniformPlan(config, 'gate', 'threshold', 0.4, kv), dense(config), mixedPlan(config, 'gate', [['fraction', 0.3], ['repeat', 2], ['threshold', 0.4]], kv)];
+  const plans = [
+    uniformPlan(config, 'gate', 'threshold', 0.4, kv),
+    dense(config),
+    mixedPlan(
+      config,
+      'gate',
+      [
+        ['fraction', 0.3],
+        ['repeat', 2],
+        ['threshold', 0.4],
+      ],
+      kv,
+    ),
+  ];
   const setup = await tunedSetup(options, model, { standIns: true }, { steps: raggedSteps(config.vocabularySize), plans, pinnedTokens: 1 });
-  return withSession(options, model, setup.adapter, async (session) => void (await compareScenario(session, setup.scenario)), requestOf(plans[0]!, plans[2]!));
+  return withSession(
+    options,
+    model,
+    setup.adapter,
+    async (session) => void (await compareScenario(session, setup.scenario)),
+    requestOf(plans[0]!, plans[2]!),
+  );
 }
 
 async function sharedPlanCase(options: ConformanceOptions): Promise<string | undefined> {
   const model = createRandomModel({ seed: 42 });
   const { config } = model;
   const plans = [uniformPlan(config, 'gate', 'fraction', 0.4), uniformPlan(config, 'gate', 'fraction', 0.5)];
-  const part = (sequence: number, count: number, plan: number): Part => ({ sequence, plan, tokens: someTokens(count, config.vocabularySize, sequence) });
+  const part = (sequence: number, count: number, plan: number): Part => ({
+    sequence,
+    plan,
+    tokens: someTokens(count, config.vocabularySize, sequence),
+  });
   const steps = [[part(0, 5, 0), part(1, 6, 1), part(2, 4, 0), part(3, 3, 1)]];
   const setup = await tunedSetup(options, model, {}, { steps, plans });
-  return withSession(options, model, setup.adapter, async (session) => void (await compareScenario(session, setup.scenario)), requestOf(...plans));
+  return withSession(
+    options,
+    model,
+    setup.adapter,
+    async (session) => void (await compareScenario(session, setup.scenario)),
+    requestOf(...plans),
+  );
 }
 
 async function aloneCase(options: ConformanceOptions, kv: KvMode): Promise<string | undefined> {
@@ -61,7 +93,9 @@ async function aloneCase(options: ConformanceOptions, kv: KvMode): Promise<strin
   const body = async (session: Session) => {
     const batch = await logitsBySequence(session, setup.scenario);
     for (const sequence of batch.keys()) {
-      const steps = setup.scenario.steps.map((parts) => parts.filter((part) => part.sequence === sequence)).filter(({ length }) => length > 0);
+      const steps = setup.scenario.steps
+        .map((parts) => parts.filter((part) => part.sequence === sequence))
+        .filter(({ length }) => length > 0);
       const alone = await logitsBySequence(session, { ...setup.scenario, steps });
       sameRows(session, `sequence ${sequence} alone and in the batch`, alone.get(sequence)!, batch.get(sequence)!);
     }
@@ -73,8 +107,20 @@ async function chunkCase(options: ConformanceOptions, kv: KvMode): Promise<strin
   const model = createRandomModel({ seed: 44 });
   const { config } = model;
   const tokens = someTokens(24, config.vocabularySize, 8);
-  const plan: Plan = mixedPlan(config, 'gate', [['threshold', 0.4], ['threshold', 0.4], ['repeat', 2], ['threshold', 0.4], ['keep', 0]], kv);
-  const cut = (...ends: number[]): Part[][] => ends.map((end, i) => [{ sequence: 0, tokens: tokens.slice(i === 0 ? 0 : ends[i - 1]!, end) }]);
+  const plan: Plan = mixedPlan(
+    config,
+    'gate',
+    [
+      ['threshold', 0.4],
+      ['threshold', 0.4],
+      ['repeat', 2],
+      ['threshold', 0.4],
+      ['keep', 0],
+    ],
+    kv,
+  );
+  const cut = (...ends: number[]): Part[][] =>
+    ends.map((end, i) => [{ sequence: 0, tokens: tokens.slice(i === 0 ? 0 : ends[i - 1]!, end) }]);
   const setup = await tunedSetup(options, model, { standIns: true }, { steps: cut(24), plans: [plan], pinnedTokens: 2 });
   const body = async (session: Session) => {
     await compareScenario(session, setup.scenario);

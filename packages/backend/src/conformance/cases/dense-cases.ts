@@ -11,7 +11,13 @@ const ARCHITECTURES: readonly (readonly [name: string, config: Partial<ModelConf
   ['three query heads per K/V head, as SmolLM2', { hiddenSize: 96, heads: 3, kvHeads: 1, headSize: 32, intermediateSize: 160 }],
   ['head size 64, attention wider than the stream', { heads: 2, kvHeads: 1, headSize: 64 }],
   ['head size 128', { hiddenSize: 128, heads: 2, kvHeads: 1, headSize: 128, ropeTheta: 100000 }],
-  ['llama3 rope scaling', { ropeLayout: 'half', ropeScaling: { kind: 'llama3', factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContextLength: 64 } }],
+  [
+    'llama3 rope scaling',
+    {
+      ropeLayout: 'half',
+      ropeScaling: { kind: 'llama3', factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContextLength: 64 },
+    },
+  ],
   ['linear rope scaling', { ropeScaling: { kind: 'linear', factor: 4 } }],
   ['rope over half of each head', { ropeSize: 8 }],
   ['widths that are no multiple of 32', { hiddenSize: 40, heads: 5, kvHeads: 5, headSize: 8, intermediateSize: 72, vocabularySize: 101 }],
@@ -36,7 +42,10 @@ export function denseCases(options: ConformanceOptions): ConformanceCase[] {
     ...tensorTypes.map((type) => ({ name: `dense: weights in ${type}`, run: compare({ seed: 12, type }) })),
     {
       name: 'dense: a different type for each tensor',
-      run: compare({ seed: 13, types: (name) => tensorTypes[[...name].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % tensorTypes.length] }),
+      run: compare({
+        seed: 13,
+        types: (name) => tensorTypes[[...name].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % tensorTypes.length],
+      }),
     },
   ];
 }

@@ -18,13 +18,25 @@ export function gateCases(options: ConformanceOptions): ConformanceCase[] {
       const form = multiplies ? 'multiplying' : 'scoring';
       cases.push({ name: `gates: ${variant}, ${form}, threshold`, run: () => compareGates(options, { variant, multiplies }, 'threshold') });
     }
-    cases.push({ name: `gates: ${variant}, multiplying, fraction`, run: () => compareGates(options, { variant, multiplies: true }, 'fraction') });
-    cases.push({ name: `gates: ${variant}, multiplying, repeat 2`, run: () => compareGates(options, { variant, multiplies: true }, 'repeat') });
-    cases.push({ name: `gates: ${variant}, multiplying after the branch`, run: () => compareGates(options, { variant, multiplies: true, position: 'after' }, 'keep') });
+    cases.push({
+      name: `gates: ${variant}, multiplying, fraction`,
+      run: () => compareGates(options, { variant, multiplies: true }, 'fraction'),
+    });
+    cases.push({
+      name: `gates: ${variant}, multiplying, repeat 2`,
+      run: () => compareGates(options, { variant, multiplies: true }, 'repeat'),
+    });
+    cases.push({
+      name: `gates: ${variant}, multiplying after the branch`,
+      run: () => compareGates(options, { variant, multiplies: true, position: 'after' }, 'keep'),
+    });
   }
   return [
     ...cases,
-    { name: 'gates: shared by all branches of a kind', run: () => compareGates(options, { variant: 'scalar', sharing: 'shared' }, 'threshold') },
+    {
+      name: 'gates: shared by all branches of a kind',
+      run: () => compareGates(options, { variant: 'scalar', sharing: 'shared' }, 'threshold'),
+    },
     { name: 'gates: multiplying gates are off with scorers none and random', run: () => gatesOffCase(options) },
     { name: 'gates: stand-ins can be switched off by the plan', run: () => standInsOffCase(options) },
     { name: 'gates: scores wanted of dense rows', run: () => wantedScoresCase(options) },
@@ -37,11 +49,21 @@ function scenarioOf(plans: readonly Plan[]): Scenario {
   return { steps, plans, pinnedTokens: 1, want: { scores: true, keptRows: true, hidden: true } };
 }
 
-async function compareGates(options: ConformanceOptions, spec: Partial<GateSpec>, rule: Plan['rules'][number]): Promise<string | undefined> {
+async function compareGates(
+  options: ConformanceOptions,
+  spec: Partial<GateSpec>,
+  rule: Plan['rules'][number],
+): Promise<string | undefined> {
   const model = createRandomModel({ seed: 31 });
   const plan = uniformPlan(model.config, 'gate', rule, rule === 'repeat' ? 2 : 0.4);
   const setup = await tunedSetup(options, model, { spec, standIns: true }, scenarioOf([plan]));
-  return withSession(options, model, setup.adapter, async (session) => void (await compareScenario(session, setup.scenario)), requestOf(plan));
+  return withSession(
+    options,
+    model,
+    setup.adapter,
+    async (session) => void (await compareScenario(session, setup.scenario)),
+    requestOf(plan),
+  );
 }
 
 async function gatesOffCase(options: ConformanceOptions): Promise<string | undefined> {
@@ -49,7 +71,8 @@ async function gatesOffCase(options: ConformanceOptions): Promise<string | undef
   const adapter = createRandomAdapter(model, { seed: 1, spec: { multiplies: true, variant: 'vector' } });
   return withSession(options, model, adapter, async (session) => {
     await compareScenario(session, scenarioOf([dense(model.config)]));
-    if (session.tested.capabilities.scorers.includes('random')) await compareScenario(session, scenarioOf([uniformPlan(model.config, 'random', 'fraction', 0.3)]));
+    if (session.tested.capabilities.scorers.includes('random'))
+      await compareScenario(session, scenarioOf([uniformPlan(model.config, 'random', 'fraction', 0.3)]));
   });
 }
 

@@ -36,7 +36,10 @@ async function abortCase(options: ConformanceOptions): Promise<string | undefine
     const long = toInput([{ sequence: 0, tokens: tokens.slice(5) }], [id], { want: {} });
     const aborted = AbortSignal.abort();
     await mustThrow('a step with an aborted signal', 'GS_ABORTED', () => tested.step(long, plans, aborted));
-    check(JSON.stringify(tested.kvUsage()) === before, () => `an aborted step changed usage from ${before} to ${JSON.stringify(tested.kvUsage())}.`);
+    check(
+      JSON.stringify(tested.kvUsage()) === before,
+      () => `an aborted step changed usage from ${before} to ${JSON.stringify(tested.kvUsage())}.`,
+    );
 
     // A fast backend may be done before the signal arrives; then the step counts.
     const controller = new AbortController();
@@ -48,7 +51,10 @@ async function abortCase(options: ConformanceOptions): Promise<string | undefine
     );
     check(outcome === 'done' || outcome === 'GS_ABORTED', () => `an aborted step ended with ${outcome}.`);
     if (outcome === 'done') tested.truncate(id, 5);
-    check(JSON.stringify(tested.kvUsage()) === before, () => `an aborted step left ${JSON.stringify(tested.kvUsage())} instead of ${before}.`);
+    check(
+      JSON.stringify(tested.kvUsage()) === before,
+      () => `an aborted step left ${JSON.stringify(tested.kvUsage())} instead of ${before}.`,
+    );
     exactly('logits after aborted steps', expected, await goOn(id));
   });
 }
@@ -94,7 +100,8 @@ async function memoryCase(options: ConformanceOptions): Promise<string | undefin
   const cap = 32;
   const body = async ({ tested }: { tested: Runner }) => {
     const ids = [tested.openSequence(), tested.openSequence()];
-    const step = (sequence: number, count: number) => tested.step(toInput([{ sequence, tokens: someTokens(count, 128, sequence) }], ids), plans);
+    const step = (sequence: number, count: number) =>
+      tested.step(toInput([{ sequence, tokens: someTokens(count, 128, sequence) }], ids), plans);
     await step(0, 20);
     await step(1, 10);
     const before = JSON.stringify([tested.kvUsage(), ids.map((id) => tested.sequenceLength(id))]);
@@ -106,7 +113,10 @@ async function memoryCase(options: ConformanceOptions): Promise<string | undefin
     await mustThrow('one row more', 'GS_INSUFFICIENT_MEMORY', () => tested.step(toInput([{ sequence: 0, tokens: [1] }], [fork]), plans));
     tested.truncate(ids[1]!, 1);
     await tested.step(toInput([{ sequence: 0, tokens: someTokens(11, 128) }], [fork]), plans);
-    check(tested.kvUsage().used === cap * model.config.layers, () => `${tested.kvUsage().used} K/V rows in use, expected ${cap * model.config.layers}.`);
+    check(
+      tested.kvUsage().used === cap * model.config.layers,
+      () => `${tested.kvUsage().used} K/V rows in use, expected ${cap * model.config.layers}.`,
+    );
   };
   return withSession(options, model, undefined, body, {}, { maxTokens: cap });
 }
@@ -131,7 +141,9 @@ async function closeCase(options: ConformanceOptions): Promise<string | undefine
 
 async function loadCase(options: ConformanceOptions): Promise<string | undefined> {
   const model = createRandomModel({ seed: 85, config: { layers: 1 } });
-  await mustThrow('load with an aborted signal', 'GS_ABORTED', () => options.backend.load(model, { ...options.load, signal: AbortSignal.abort() }));
+  await mustThrow('load with an aborted signal', 'GS_ABORTED', () =>
+    options.backend.load(model, { ...options.load, signal: AbortSignal.abort() }),
+  );
   const shares: number[] = [];
   const runner = await options.backend.load(model, { ...options.load, onProgress: (share) => shares.push(share) });
   await runner.close();

@@ -26,7 +26,10 @@ async function topLogitsCase(options: ConformanceOptions): Promise<string | unde
     const { logits } = await tested.step(toInput(parts, [tested.openSequence()]), plans);
     for (const asked of [1, 5, vocabularySize, 1024]) {
       const { top, logits: unasked } = await tested.step(toInput(parts, [tested.openSequence()], { topLogits: asked }), plans);
-      check(top !== undefined && unasked === undefined, () => `topLogits ${asked}: top is ${top ? 'there' : 'missing'}, logits are ${unasked ? 'there' : 'absent'}.`);
+      check(
+        top !== undefined && unasked === undefined,
+        () => `topLogits ${asked}: top is ${top ? 'there' : 'missing'}, logits are ${unasked ? 'there' : 'absent'}.`,
+      );
       checkTop(top, logits!, vocabularySize, Math.min(asked, vocabularySize));
     }
   });
@@ -43,12 +46,19 @@ function checkTop(top: TopLogits, logits: Float32Array, vocabularySize: number, 
       .sort((a, b) => row[b]! - row[a]! || a - b)
       .slice(0, count);
     exactly(`top tokens of row ${output}`, order, top.tokens.slice(output * count, (output + 1) * count));
-    exactly(`top logits of row ${output}`, Float32Array.from(order, (token) => row[token]!), top.logits.slice(output * count, (output + 1) * count));
+    exactly(
+      `top logits of row ${output}`,
+      Float32Array.from(order, (token) => row[token]!),
+      top.logits.slice(output * count, (output + 1) * count),
+    );
     const highest = row[order[0]!]!;
     const expected = highest + Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - highest), 0));
     // One float32 rounding of the result, and as many again for a sum in float32.
     const allowed = 2 ** -20 * Math.max(1, Math.abs(expected));
-    check(Math.abs(top.logSumExp[output]! - expected) <= allowed, () => `logSumExp of row ${output}: expected ${expected}, got ${top.logSumExp[output]}.`);
+    check(
+      Math.abs(top.logSumExp[output]! - expected) <= allowed,
+      () => `logSumExp of row ${output}: expected ${expected}, got ${top.logSumExp[output]}.`,
+    );
   }
 }
 
@@ -58,12 +68,20 @@ async function outputsCase(options: ConformanceOptions): Promise<string | undefi
   return withSession(options, model, undefined, async ({ tested }: Session) => {
     const plans = [dense(model.config)];
     const input = (outputs: number[], topLogits?: number) => ({
-      ...toInput([{ sequence: 0, tokens: someTokens(ROWS, vocabularySize) }], [tested.openSequence()], topLogits === undefined ? {} : { topLogits }),
+      ...toInput(
+        [{ sequence: 0, tokens: someTokens(ROWS, vocabularySize) }],
+        [tested.openSequence()],
+        topLogits === undefined ? {} : { topLogits },
+      ),
       outputs: Int32Array.from(outputs),
     });
     const all = (await tested.step(input([0, 1, 2, 3, 4, 5]), plans)).logits!;
     const some = (await tested.step(input([1, 4]), plans)).logits!;
-    exactly('output rows 1 and 4', Float32Array.of(...all.subarray(vocabularySize, 2 * vocabularySize), ...all.subarray(4 * vocabularySize, 5 * vocabularySize)), some);
+    exactly(
+      'output rows 1 and 4',
+      Float32Array.of(...all.subarray(vocabularySize, 2 * vocabularySize), ...all.subarray(4 * vocabularySize, 5 * vocabularySize)),
+      some,
+    );
     const none = await tested.step(input([]), plans);
     check(none.logits?.length === 0, () => `no output row asked: expected logits of length 0, got ${none.logits?.length}.`);
     const noTop = await tested.step(input([], 4), plans);

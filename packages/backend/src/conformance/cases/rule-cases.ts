@@ -15,8 +15,29 @@ const MIXES: readonly (readonly [name: string, scorers: readonly Scorer[], rules
   ['threshold', ['gate', 'random'], [['threshold', 0.4]]],
   ['fraction', ['gate', 'random'], [['fraction', 0.45]]],
   ['quantile', ['gate', 'random'], [['quantile', 0.45]]],
-  ['repeat 0, 1, 2', ['none', 'gate', 'random'], [['repeat', 2], ['repeat', 1], ['repeat', 0], ['repeat', 2], ['repeat', 2], ['repeat', 0]]],
-  ['a different rule per branch', ['gate', 'random'], [['threshold', 0.4], ['fraction', 0.4], ['repeat', 2], ['keep', Number.NaN], ['quantile', 0.3]]],
+  [
+    'repeat 0, 1, 2',
+    ['none', 'gate', 'random'],
+    [
+      ['repeat', 2],
+      ['repeat', 1],
+      ['repeat', 0],
+      ['repeat', 2],
+      ['repeat', 2],
+      ['repeat', 0],
+    ],
+  ],
+  [
+    'a different rule per branch',
+    ['gate', 'random'],
+    [
+      ['threshold', 0.4],
+      ['fraction', 0.4],
+      ['repeat', 2],
+      ['keep', Number.NaN],
+      ['quantile', 0.3],
+    ],
+  ],
 ];
 
 /** Every rule with every scorer and kv mode. */
@@ -34,7 +55,7 @@ export function ruleCases(options: ConformanceOptions): ConformanceCase[] {
     { name: 'rules: a score equal to the threshold skips', run: () => equalityCase(options) },
     { name: 'rules: fraction counts floor(value * unpinned), the product in double precision', run: () => fractionCase(options) },
     { name: 'rules: equal scores skip in row order', run: () => tieCase(options) },
-    { name: 'rules: quantile of value 0 skips none', run: () => quantileZeroCase(options) },
+    { name: 'rules: quantile of value 0 or of a single row skips none', run: () => quantileZeroCase(options) },
     { name: 'rules: keep for all equals dense bit for bit', run: () => keepAllCase(options) },
   ];
 }
@@ -74,10 +95,16 @@ async function fractionCase(options: ConformanceOptions): Promise<string | undef
   const body = async (session: Session) => {
     for (const share of [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1]) {
       const plan = uniformPlan(model.config, 'random', 'fraction', share);
-      const [step] = await compareScenario(session, { steps: [[{ sequence: 0, tokens: someTokens(rows, 128) }]], plans: [plan], pinnedTokens: 1 });
+      const [step] = await compareScenario(session, {
+        steps: [[{ sequence: 0, tokens: someTokens(rows, 128) }]],
+        plans: [plan],
+        pinnedTokens: 1,
+      });
       const expected = rows - Math.floor(Math.fround(share) * (rows - 1));
-      for (const kept of step!.result.kept) check(kept === expected, () => `fraction ${share} of ${rows - 1} kept ${kept} rows, expected ${expected}.`);
-      for (const branch of [0, 1]) check(step!.result.keptRows![branch * rows] === 1, () => `fraction ${share} skipped the pinned row in branch ${branch}.`);
+      for (const kept of step!.result.kept)
+        check(kept === expected, () => `fraction ${share} of ${rows - 1} kept ${kept} rows, expected ${expected}.`);
+      for (const branch of [0, 1])
+        check(step!.result.keptRows![branch * rows] === 1, () => `fraction ${share} skipped the pinned row in branch ${branch}.`);
     }
   };
   return withSession(options, model, undefined, body, requestOf(uniformPlan(model.config, 'random', 'fraction', 0)));
@@ -115,7 +142,8 @@ async function keepAllCase(options: ConformanceOptions): Promise<string | undefi
   const model = createRandomModel({ seed: 26 });
   const adapter = createRandomAdapter(model, { seed: 1, standIns: true });
   const body = async (session: Session) => {
-    const logits = async (plan: Plan) => (await play(session.tested, promptScenario(model.config, [plan]))).flatMap(({ result }) => [...result.logits!]);
+    const logits = async (plan: Plan) =>
+      (await play(session.tested, promptScenario(model.config, [plan]))).flatMap(({ result }) => [...result.logits!]);
     const expected = await logits(dense(model.config));
     const variants: readonly (readonly [string, Plan])[] = [
       ['keep with scoring gates', { ...dense(model.config), scorer: 'gate' }],

@@ -1,4 +1,4 @@
-import { type KvMode } from '@gateskip/gate';
+import type { KvMode } from '@gateskip/gate';
 import { createRandomModel, dequantize, type Model } from '@gateskip/model';
 import type { Runner, SequenceId, StepResult } from '../../contract.js';
 import { closeRows, compareResults, compareUsage } from '../compare.js';
@@ -15,7 +15,10 @@ const KV_MODES: readonly KvMode[] = ['project', 'absent', 'alias'];
 export function sequenceCases(options: ConformanceOptions): ConformanceCase[] {
   return [
     ...KV_MODES.map((kv) => ({ name: `sequences: fork, truncate, extend again, close, kv ${kv}`, run: () => forkCase(options, kv) })),
-    ...KV_MODES.map((kv) => ({ name: `sequences: no row kept leaves the residual and the stand-ins, kv ${kv}`, run: () => zeroKeptCase(options, kv) })),
+    ...KV_MODES.map((kv) => ({
+      name: `sequences: no row kept leaves the residual and the stand-ins, kv ${kv}`,
+      run: () => zeroKeptCase(options, kv),
+    })),
   ];
 }
 
@@ -27,8 +30,19 @@ async function forkCase(options: ConformanceOptions, kv: KvMode): Promise<string
     const runners: readonly [Runner, Runner] = [session.oracle, session.tested];
     const ids: [SequenceId[], SequenceId[]] = [[], []];
     const both = async (what: string, action: (runner: Runner, sequences: SequenceId[]) => unknown) => {
-      const results = [await action(runners[0], ids[0]), await action(runners[1], ids[1])] as [StepResult | undefined, StepResult | undefined];
-      if (results[0]?.logits) compareResults(what, results[0], results[1]!, session.tolerance, results[0].keptRows!.length / plan.rules.length, model.config.vocabularySize);
+      const results = [await action(runners[0], ids[0]), await action(runners[1], ids[1])] as [
+        StepResult | undefined,
+        StepResult | undefined,
+      ];
+      if (results[0]?.logits)
+        compareResults(
+          what,
+          results[0],
+          results[1]!,
+          session.tolerance,
+          results[0].keptRows!.length / plan.rules.length,
+          model.config.vocabularySize,
+        );
       compareUsage(`${what}, pool`, runners[0].kvUsage(), runners[1].kvUsage());
       for (const [i, id] of ids[0].entries()) {
         const other = ids[1][i]!;
@@ -46,16 +60,25 @@ async function forkCase(options: ConformanceOptions, kv: KvMode): Promise<string
     await both('fork all', (runner, sequences) => void sequences.push(runner.fork(sequences[0]!)));
     await both('fork 5', (runner, sequences) => void sequences.push(runner.fork(sequences[0]!, 5)));
     await both('fork 0', (runner, sequences) => void sequences.push(runner.fork(sequences[0]!, 0)));
-    await step('all four go on', [0, 1, 2, 3].map((sequence) => ({ sequence, tokens: tokens.slice(12 + 3 * sequence, 15 + 3 * sequence) })));
+    await step(
+      'all four go on',
+      [0, 1, 2, 3].map((sequence) => ({ sequence, tokens: tokens.slice(12 + 3 * sequence, 15 + 3 * sequence) })),
+    );
     await both('truncate the source into the shared part', (runner, sequences) => runner.truncate(sequences[0]!, 7));
-    await step('forks still see what the source forgot', [1, 2].map((sequence) => ({ sequence, tokens: [tokens[30 + sequence]!] })));
+    await step(
+      'forks still see what the source forgot',
+      [1, 2].map((sequence) => ({ sequence, tokens: [tokens[30 + sequence]!] })),
+    );
     await step('the source goes on elsewhere', [{ sequence: 0, tokens: tokens.slice(33, 38) }]);
     await both('fork of a fork', (runner, sequences) => void sequences.push(runner.fork(sequences[2]!, 6)));
     await both('close the source', (runner, sequences) => {
       runner.closeSequence(sequences[0]!);
       sequences[0] = -1;
     });
-    await step('the rest goes on', [1, 2, 3, 4].map((sequence) => ({ sequence, tokens: [tokens[40 + sequence]!] })));
+    await step(
+      'the rest goes on',
+      [1, 2, 3, 4].map((sequence) => ({ sequence, tokens: [tokens[40 + sequence]!] })),
+    );
     await both('truncate to nothing', (runner, sequences) => runner.truncate(sequences[1]!, 0));
     await step('from the start again', [{ sequence: 1, tokens: tokens.slice(0, 12) }]);
     await both('close all', (runner, sequences) => {
@@ -92,9 +115,15 @@ async function zeroKeptCase(options: ConformanceOptions, kv: KvMode): Promise<st
     }
     // Whatever came before, a row that skips everything sees nothing of it; one that keeps all sees what there is.
     const later = [...steps, [{ sequence: 0, tokens: [tokens[0]!], plan: 1 }]];
-    await compareScenario(session, { steps: later, plans: [uniformPlan(model.config, 'none', 'repeat', 0, kv), uniformPlan(model.config, 'none', 'repeat', 1, kv)] });
+    await compareScenario(session, {
+      steps: later,
+      plans: [uniformPlan(model.config, 'none', 'repeat', 0, kv), uniformPlan(model.config, 'none', 'repeat', 1, kv)],
+    });
     const plain = await play(session.tested, { steps: later, plans: [plans[0][1], plans[0][1]] });
-    check(plain[1]!.result.kept.every((count) => count === 0), () => 'the second step kept rows.');
+    check(
+      plain[1]!.result.kept.every((count) => count === 0),
+      () => 'the second step kept rows.',
+    );
   };
   return withSession(options, model, adapter, body, { scorer: 'gate', kv, rules: ['repeat', 'threshold', 'fraction'] });
 }
