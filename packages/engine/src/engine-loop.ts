@@ -127,13 +127,19 @@ export class EngineLoop {
     const { config } = this.runner;
     const share = shareOf(batch, entry, result, config, position);
     const branches = 2 * config.layers;
-    sequence.tally.add(sequence.inPrompt, rows, share.kept, share.offset, share.macs, share.denseMacs);
+    sequence.tally.add(sequence.inPrompt, rows, share.kept, share.macs, share.denseMacs);
     sequence.trace?.add(result, entry.start, rows, batch.rows);
     sequence.position += rows;
     if (sequence.settings.budget) {
-      const kept = share.offset === 0 ? share.kept : result.kept.subarray(share.offset, share.offset + branches);
       const scores = sequence.skip.wantsScores ? scoresOf(batch, entry, result.scores, branches) : undefined;
-      sequence.skip.observe({ position, rows, kept, macs: share.macs, denseMacs: share.denseMacs, ...(scores ? { scores } : {}) });
+      sequence.skip.observe({
+        position,
+        rows,
+        kept: share.kept,
+        macs: share.macs,
+        denseMacs: share.denseMacs,
+        ...(scores ? { scores } : {}),
+      });
     }
     if (entry.output >= 0) this.takeToken(sequence, result, entry.output);
     else if (!sequence.wantsToken && sequence.position === sequence.knownTokens) this.finish(sequence, 'length');

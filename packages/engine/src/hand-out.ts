@@ -4,9 +4,8 @@ import type { Batch, BatchEntry } from './batch-builder.js';
 
 /** What one sequence's rows of a step kept and cost. */
 export interface Share {
-  /** Rows kept per branch, from `offset` on. */
+  /** Rows kept per branch: [2L] */
   readonly kept: ArrayLike<number>;
-  readonly offset: number;
   readonly macs: number;
   readonly denseMacs: number;
 }
@@ -20,14 +19,18 @@ export function shareOf(batch: Batch, entry: BatchEntry, result: StepResult, sha
   const branches = 2 * shape.layers;
   const macs = result.macs[entry.plan] ?? 0;
   const planDenseMacs = result.denseMacs[entry.plan] ?? 0;
-  if (!batch.shared[entry.plan]) return { kept: result.kept, offset: entry.plan * branches, macs, denseMacs: planDenseMacs };
+  if (!batch.shared[entry.plan]) {
+    const first = entry.plan * branches;
+    const kept = result.kept.length === branches ? result.kept : result.kept.subarray(first, first + branches);
+    return { kept, macs, denseMacs: planDenseMacs };
+  }
   const kept = new Uint32Array(branches);
   for (let branch = 0; branch < branches; branch++) {
     const from = branch * batch.rows + entry.start;
     for (let row = from; row < from + entry.rows; row++) kept[branch] = (kept[branch] ?? 0) + (result.keptRows?.[row] ?? 0);
   }
   const denseMacs = denseMacsOf(shape, position, entry.rows);
-  return { kept, offset: 0, macs: (macs * denseMacs) / planDenseMacs, denseMacs };
+  return { kept, macs: (macs * denseMacs) / planDenseMacs, denseMacs };
 }
 
 function denseMacsOf(shape: ModelShape, position: number, rows: number): number {

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, UnsupportedError } from '@gateskip/errors';
+import { UnsupportedError } from '@gateskip/errors';
 import { densePlan, type KvMode, type ModelShape, type Plan } from '@gateskip/gate';
 import type { GateAdapter } from '@gateskip/model';
 import { createPolicy, defaultPolicyName, type Observation, type Policy, type SequencePolicy } from '@gateskip/scheduler';
@@ -17,27 +17,30 @@ export class SkipControl {
   private constructor(
     private readonly policy: Policy | undefined,
     private readonly promptTokens: number,
-    private readonly kv: KvMode,
+    private readonly kv: KvMode | undefined,
     settings: RequestSettings,
     branches: number,
   ) {
     this.policyName = policy?.name ?? 'dense';
     this.coupleKey = policy?.couplesSequences ? JSON.stringify([policy.name, settings.budget, settings.policyOptions, kv]) : undefined;
-    this.dense = { ...densePlan(branches), kv };
+    const dense = densePlan(branches);
+    this.dense = kv === undefined ? dense : { ...dense, kv };
     this.restart();
   }
 
-  /** @throws InvalidArgumentError, UnsupportedError where the policy cannot serve the budget or lacks gates. */
+  /** @throws what {@link createPolicy} throws: unknown policy, missing gates or calibration, a budget out of reach. */
   static create(settings: RequestSettings, promptTokens: number, shape: ModelShape, adapter: GateAdapter | undefined): SkipControl {
     const branches = 2 * shape.layers;
-    const kv = settings.kv ?? adapter?.calibration.kv ?? 'project';
-    if (settings.budget === undefined) return new SkipControl(undefined, promptTokens, settings.kv ?? 'project', settings, branches);
+    const { budget, kv, policyOptions } = settings;
+    if (budget === undefined) return new SkipControl(undefined, promptTokens, kv, settings, branches);
+    // The policy must know the kv mode too: it decides what a skip saves.
+    const options = kv === undefined ? policyOptions : { ...policyOptions, kv };
     const policy = createPolicy(settings.policy ?? defaultPolicyName, {
       shape,
-      budget: settings.budget,
+      budget,
       gates: adapter?.gates.spec,
       calibration: adapter?.calibration,
-      options: settings.policyOptions,
+      options,
     });
     return new SkipControl(policy, promptTokens, kv, settings, branches);
   }
@@ -55,7 +58,7 @@ export class SkipControl {
   plan(position: number, rows: number): Plan {
     if (!this.sequencePolicy) return this.dense;
     const plan = this.sequencePolicy.plan(position, rows);
-    if (plan.kv === this.kv) return plan;
+    if (this.kv === undefined || plan.kv === this.kv) return plan;
     if (plan !== this.lastPlan) {
       this.lastPlan = plan;
       this.lastPlanWithKv = { ...plan, kv: this.kv };
@@ -82,13 +85,4 @@ export function checkKvMode(settings: RequestSettings, kvModes: readonly KvMode[
     what: 'kv',
     got: settings.kv,
   });
-}
-
-export function requireAdapter(settings: RequestSettings, needs: readonly string[], adapter: GateAdapter | undefined): void {
-  if (settings.budget === undefined || adapter || needs.length === 0) return;
-  throw new InvalidArgumentError(
-    `The policy "${settings.policy ?? defaultPolicyName}" needs ${needs.join(' and ')}, and this engine has no gate adapter.`,
-    'Load an adapter, or leave the budget out.',
-    { what: 'budget', needs },
-  );
 }

@@ -30,14 +30,13 @@ export class SkipTally {
     this.decode = new Tally(branches);
   }
 
-  /** @param kept rows kept per branch at `offset`: [2L] */
-  add(isPrompt: boolean, rows: number, kept: ArrayLike<number>, offset: number, macs: number, denseMacs: number): void {
+  /** @param kept rows kept per branch: [2L] */
+  add(isPrompt: boolean, rows: number, kept: ArrayLike<number>, macs: number, denseMacs: number): void {
     const tally = isPrompt ? this.prefill : this.decode;
     tally.rows += rows;
     tally.macs += macs;
     tally.denseMacs += denseMacs;
-    for (let branch = 0; branch < tally.kept.length; branch++)
-      tally.kept[branch] = (tally.kept[branch] ?? 0) + (kept[offset + branch] ?? 0);
+    for (let branch = 0; branch < tally.kept.length; branch++) tally.kept[branch] = (tally.kept[branch] ?? 0) + (kept[branch] ?? 0);
   }
 
   clear(): void {

@@ -126,7 +126,7 @@ function createRunner(config: ModelConfig, options: FakeOptions): FakeRunner {
     steps.push({ rows, segments: input.segments.map(({ sequence, length }) => ({ sequence, length })), topLogits: input.topLogits });
     const branches = 2 * layers;
     const kept = new Uint32Array(plans.length * branches);
-    planRows.forEach((count, plan) => kept.fill(count, plan * branches, (plan + 1) * branches));
+    for (const [plan, count] of planRows.entries()) kept.fill(count, plan * branches, (plan + 1) * branches);
     return {
       ...(input.topLogits === undefined ? { logits: Float32Array.from(outputs.flat()) } : { top: topOf(outputs, input.topLogits) }),
       kept,

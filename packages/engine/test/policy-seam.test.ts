@@ -111,6 +111,10 @@ describe('a policy', () => {
       const own = Array.from(first.plans[plan]?.pinned?.subarray(start, start + length) ?? []);
       expect(own.indexOf(1)).toBe(first.plans[plan]?.scorer === 'random' ? 0 : -1);
     }
+    // Each hears of its own rows only.
+    for (const record of opened) {
+      for (const { rows, kept } of record.observed) expect(Array.from(kept)).toEqual([rows, rows, rows, rows]);
+    }
   });
 
   it('that couples sequences gets one plan for all of the same budget; shares are counted row by row', async () => {
