@@ -19,7 +19,7 @@ export interface AdapterHead extends Omit<GateAdapter, 'gates'> {
 /** Checks the JSON part of an adapter, read or to be written. */
 export function checkAdapterHead(value: unknown, fail: Fail): AdapterHead {
   const json = object(value, 'its description', fail);
-  if (json['formatVersion'] !== 1) fail(`it has format version ${printable(String(json['formatVersion']))}; version 1 is read.`);
+  if (json.formatVersion !== 1) fail(`it has format version ${printable(String(json.formatVersion))}; version 1 is read.`);
   const text = (key: string, from: Json = json): string => {
     const found = from[key];
     if (typeof found !== 'string' || found.length > maxText) fail(`"${key}" is not a text of at most ${maxText} characters.`);
@@ -27,10 +27,10 @@ export function checkAdapterHead(value: unknown, fail: Fail): AdapterHead {
   };
   const modelFingerprint = text('modelFingerprint');
   if (!/^[0-9a-f]{64}$/.test(modelFingerprint)) fail(`"modelFingerprint" is "${printable(modelFingerprint)}", not a sha256.`);
-  const layers = whole(json['layers'], 'layers', 1, 4096, fail);
-  const hiddenSize = whole(json['hiddenSize'], 'hiddenSize', 1, 1 << 20, fail);
-  if (typeof json['hasStandIns'] !== 'boolean') fail('"hasStandIns" is neither true nor false.');
-  const source = object(json['provenance'], '"provenance"', fail);
+  const layers = whole(json.layers, 'layers', 1, 4096, fail);
+  const hiddenSize = whole(json.hiddenSize, 'hiddenSize', 1, 1 << 20, fail);
+  if (typeof json.hasStandIns !== 'boolean') fail('"hasStandIns" is neither true nor false.');
+  const source = object(json.provenance, '"provenance"', fail);
   const provenance: AdapterProvenance = {
     method: text('method', source),
     command: text('command', source),
@@ -46,9 +46,9 @@ export function checkAdapterHead(value: unknown, fail: Fail): AdapterHead {
     modelName: text('modelName'),
     layers,
     hiddenSize,
-    hasStandIns: json['hasStandIns'] as boolean,
-    spec: checkSpec(json['spec'], hiddenSize, fail),
-    calibration: checkCalibration(json['calibration'], 2 * layers, fail),
+    hasStandIns: json.hasStandIns as boolean,
+    spec: checkSpec(json.spec, hiddenSize, fail),
+    calibration: checkCalibration(json.calibration, 2 * layers, fail),
     provenance,
   };
 }
@@ -61,34 +61,34 @@ function checkSpec(value: unknown, hiddenSize: number, fail: Fail): GateSpec {
     return found;
   };
   const variant = one('variant', ['vector', 'scalar', 'mlp', 'low-rank', 'hybrid'] as const);
-  if (typeof json['multiplies'] !== 'boolean') fail('"multiplies" is neither true nor false.');
+  if (typeof json.multiplies !== 'boolean') fail('"multiplies" is neither true nor false.');
   return {
     variant,
     sharing: one('sharing', ['separate', 'shared'] as const),
     position: one('position', ['before', 'after'] as const),
-    multiplies: json['multiplies'] as boolean,
-    ...(variant === 'low-rank' ? { rank: whole(json['rank'], 'rank', 1, hiddenSize, fail) } : {}),
-    ...(variant === 'mlp' ? { hidden: whole(json['hidden'], 'hidden', 1, 16 * hiddenSize, fail) } : {}),
+    multiplies: json.multiplies as boolean,
+    ...(variant === 'low-rank' ? { rank: whole(json.rank, 'rank', 1, hiddenSize, fail) } : {}),
+    ...(variant === 'mlp' ? { hidden: whole(json.hidden, 'hidden', 1, 16 * hiddenSize, fail) } : {}),
   };
 }
 
 /** Checks that a calibration can be used as it is: bounded, finite, monotone. */
 export function checkCalibration(value: unknown, branches: number, fail: Fail): Calibration {
   const json = object(value, '"calibration"', fail);
-  const kv = json['kv'];
+  const kv = json.kv;
   if (kv !== 'project' && kv !== 'absent' && kv !== 'alias')
     fail(`"kv" is "${printable(String(kv))}"; project, absent and alias are known.`);
-  const protectedBranches = list(json['protectedBranches'], 'protectedBranches', branches, fail).map((branch) =>
+  const protectedBranches = list(json.protectedBranches, 'protectedBranches', branches, fail).map((branch) =>
     whole(branch, 'protectedBranches', 0, branches - 1, fail),
   );
   if (new Set(protectedBranches).size !== protectedBranches.length) fail('"protectedBranches" names a branch twice.');
-  const curve = list(json['curve'], 'curve', maxKnots, fail).map((entry, i) => {
+  const curve = list(json.curve, 'curve', maxKnots, fail).map((entry, i) => {
     const knot = object(entry, `knot ${i} of "curve"`, fail);
     return {
-      threshold: share(knot['threshold'], `threshold of knot ${i}`, 1, fail),
-      skip: share(knot['skip'], `skip of knot ${i}`, 1, fail),
+      threshold: share(knot.threshold, `threshold of knot ${i}`, 1, fail),
+      skip: share(knot.skip, `skip of knot ${i}`, 1, fail),
       // Gates cost something too, so the net share may pass 1.
-      net: share(knot['net'], `net of knot ${i}`, 16, fail),
+      net: share(knot.net, `net of knot ${i}`, 16, fail),
     };
   });
   if (curve.length === 0 || curve[0]?.threshold !== 0 || curve[0].skip !== 0) fail('its curve does not start at threshold 0 and skip 0.');
@@ -102,19 +102,19 @@ export function checkCalibration(value: unknown, branches: number, fail: Fail): 
     'skips of the curve',
     fail,
   );
-  const levels = list(json['levels'], 'levels', maxLevels, fail).map((level) => share(level, 'levels', 1, fail));
+  const levels = list(json.levels, 'levels', maxLevels, fail).map((level) => share(level, 'levels', 1, fail));
   ascending(levels, 'levels', fail);
-  const branchQuantiles = table(json['branchQuantiles'], 'branchQuantiles', branches, levels.length, fail);
+  const branchQuantiles = table(json.branchQuantiles, 'branchQuantiles', branches, levels.length, fail);
   for (const row of branchQuantiles) ascending(row, 'branchQuantiles', fail);
   return {
     kv: kv as Calibration['kv'],
-    tokens: whole(json['tokens'], 'tokens', 0, Number.MAX_SAFE_INTEGER, fail),
+    tokens: whole(json.tokens, 'tokens', 0, Number.MAX_SAFE_INTEGER, fail),
     protectedBranches,
-    pinnedTokens: whole(json['pinnedTokens'], 'pinnedTokens', 0, 1 << 24, fail),
+    pinnedTokens: whole(json.pinnedTokens, 'pinnedTokens', 0, 1 << 24, fail),
     curve,
     levels,
     branchQuantiles,
-    ...(json['branchSkips'] !== undefined ? { branchSkips: table(json['branchSkips'], 'branchSkips', curve.length, branches, fail) } : {}),
+    ...(json.branchSkips !== undefined ? { branchSkips: table(json.branchSkips, 'branchSkips', curve.length, branches, fail) } : {}),
   };
 }
 

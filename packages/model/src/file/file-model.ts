@@ -78,7 +78,7 @@ export async function createFileModel(files: OpenFiles, parts: FileModelParts): 
     sizeBytes,
     async read(name) {
       const tensor = parts.tensors.get(name);
-      if (!tensor || tensor.data.kind !== 'file') throw new InvalidArgumentError(`The model has no tensor "${printable(name)}".`);
+      if (tensor?.data.kind !== 'file') throw new InvalidArgumentError(`The model has no tensor "${printable(name)}".`);
       const bytes = new Uint8Array(tensor.data.sizeBytes);
       await files.read(tensor.data.path, tensor.data.offset, bytes);
       return bytes;

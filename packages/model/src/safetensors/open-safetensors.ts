@@ -57,7 +57,7 @@ async function shardPaths(folder: string): Promise<string[]> {
   const indexPath = join(folder, 'model.safetensors.index.json');
   const index = await readJsonObject(indexPath, maxTokenizerBytes);
   if (!index) return [join(folder, 'model.safetensors')];
-  const map = index['weight_map'];
+  const map = index.weight_map;
   if (typeof map !== 'object' || map === null) throw new InvalidModelError(indexPath, 'it has no "weight_map".');
   const names = new Set<unknown>(Object.values(map));
   if (names.size === 0 || names.size > maxShards)
@@ -78,9 +78,9 @@ async function readTemplate(folder: string, tokenizerConfig: JsonObject): Promis
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
   }
-  const template = tokenizerConfig['chat_template'];
+  const template = tokenizerConfig.chat_template;
   if (typeof template === 'string') return template;
   if (!Array.isArray(template)) return undefined;
-  const named = template.find((entry: unknown) => (entry as JsonObject | null)?.['name'] === 'default') as JsonObject | undefined;
-  return typeof named?.['template'] === 'string' ? named['template'] : undefined;
+  const named = template.find((entry: unknown) => (entry as JsonObject | null)?.name === 'default') as JsonObject | undefined;
+  return typeof named?.template === 'string' ? named.template : undefined;
 }

@@ -8,14 +8,14 @@ export function readHuggingFaceConfig(path: string, json: Json, name: string): M
   const refuse = (what: string): never => {
     throw new UnsupportedModelError(`${printable(path)} ${what}, which is not implemented.`);
   };
-  if (json['model_type'] !== 'llama') refuse(`holds the architecture "${printable(String(json['model_type']))}" (only "llama" is run)`);
-  const architectures = json['architectures'];
+  if (json.model_type !== 'llama') refuse(`holds the architecture "${printable(String(json.model_type))}" (only "llama" is run)`);
+  const architectures = json.architectures;
   if (Array.isArray(architectures) && !architectures.includes('LlamaForCausalLM')) refuse(`is a "${printable(String(architectures[0]))}"`);
-  if ((json['hidden_act'] ?? 'silu') !== 'silu') refuse(`uses the activation "${printable(String(json['hidden_act']))}"`);
+  if ((json.hidden_act ?? 'silu') !== 'silu') refuse(`uses the activation "${printable(String(json.hidden_act))}"`);
   for (const key of ['attention_bias', 'mlp_bias', 'quantization_config', 'sliding_window']) {
     if (json[key] !== undefined && json[key] !== null && json[key] !== false) refuse(`sets "${key}"`);
   }
-  if ((json['partial_rotary_factor'] ?? 1) !== 1) refuse('rotates a part of each head');
+  if ((json.partial_rotary_factor ?? 1) !== 1) refuse('rotates a part of each head');
 
   const number = (key: string, from: Json = json, fallback?: number): number => {
     const value = from[key] ?? fallback;
@@ -36,7 +36,7 @@ export function readHuggingFaceConfig(path: string, json: Json, name: string): M
   const headSize = size('head_dim', hiddenSize / heads, 65536);
   if (heads % kvHeads !== 0) throw new InvalidModelError(path, `${heads} heads cannot share ${kvHeads} K/V heads evenly.`);
   if (headSize % 2 !== 0) throw new InvalidModelError(path, `heads of ${headSize} cannot rotate in pairs.`);
-  const rope = (json['rope_parameters'] ?? json['rope_scaling'] ?? {}) as Json;
+  const rope = (json.rope_parameters ?? json.rope_scaling ?? {}) as Json;
   const ropeScaling = readScaling(rope, number, refuse);
   return {
     architecture: 'llama',
@@ -50,11 +50,11 @@ export function readHuggingFaceConfig(path: string, json: Json, name: string): M
     vocabularySize: size('vocab_size'),
     contextLength: size('max_position_embeddings'),
     rmsNormEpsilon: number('rms_norm_eps'),
-    ropeTheta: number('rope_theta', rope['rope_theta'] === undefined ? json : rope, 10000),
+    ropeTheta: number('rope_theta', rope.rope_theta === undefined ? json : rope, 10000),
     ropeLayout: 'half',
     ropeSize: headSize,
     ...(ropeScaling ? { ropeScaling } : {}),
-    tiedEmbeddings: json['tie_word_embeddings'] === true,
+    tiedEmbeddings: json.tie_word_embeddings === true,
   };
 }
 
@@ -63,7 +63,7 @@ function readScaling(
   number: (key: string, from: Json, fallback?: number) => number,
   refuse: (what: string) => never,
 ): RopeScaling | undefined {
-  const kind = rope['rope_type'] ?? rope['type'] ?? 'default';
+  const kind = rope.rope_type ?? rope.type ?? 'default';
   if (kind === 'default') return undefined;
   if (kind === 'linear') return { kind, factor: number('factor', rope) };
   if (kind !== 'llama3') return refuse(`scales rotary positions by "${printable(String(kind))}"`);

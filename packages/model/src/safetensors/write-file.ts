@@ -18,7 +18,7 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const header: Record<string, unknown> = Object.create(null);
-  if (Object.keys(metadata).length > 0) header['__metadata__'] = metadata;
+  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
   const names = [...tensors.keys()].sort();
   const parts: Uint8Array[] = [];
   let at = 0;

@@ -17,20 +17,18 @@ const maxTokens = 1_000_000;
 
 /** Makes the tokenizer of a `tokenizer.json` with a byte-level BPE; other kinds are refused by name. */
 export function huggingFaceTokenizer(path: string, json: JsonObject, tokenizerConfig: JsonObject, modelConfig: JsonObject): Tokenizer {
-  const model = json['model'] as JsonObject | undefined;
-  const vocab = model?.['vocab'];
-  if (model?.['type'] !== 'BPE' || typeof vocab !== 'object' || vocab === null) {
-    throw new UnsupportedTokenizerError(
-      `${printable(path)} holds a tokenizer of kind "${printable(String(model?.['type']))}"; BPE is read.`,
-    );
+  const model = json.model as JsonObject | undefined;
+  const vocab = model?.vocab;
+  if (model?.type !== 'BPE' || typeof vocab !== 'object' || vocab === null) {
+    throw new UnsupportedTokenizerError(`${printable(path)} holds a tokenizer of kind "${printable(String(model?.type))}"; BPE is read.`);
   }
-  const preTokenizer = withExactPatterns(json['pre_tokenizer']);
-  if (!JSON.stringify(preTokenizer ?? null).includes('"ByteLevel"') || model['byte_fallback'] === true) {
+  const preTokenizer = withExactPatterns(json.pre_tokenizer);
+  if (!JSON.stringify(preTokenizer ?? null).includes('"ByteLevel"') || model.byte_fallback === true) {
     throw new UnsupportedTokenizerError(`${printable(path)} is no byte-level BPE; of SentencePiece models only the GGUF form is read.`);
   }
-  if (json['normalizer'] !== null && json['normalizer'] !== undefined && (json['normalizer'] as JsonObject)['type'] !== 'NFC') {
+  if (json.normalizer !== null && json.normalizer !== undefined && (json.normalizer as JsonObject).type !== 'NFC') {
     throw new UnsupportedTokenizerError(
-      `${printable(path)} normalises text by "${printable(String((json['normalizer'] as JsonObject)['type']))}".`,
+      `${printable(path)} normalises text by "${printable(String((json.normalizer as JsonObject).type))}".`,
     );
   }
   const ids = new Map<string, number>();
@@ -42,27 +40,27 @@ export function huggingFaceTokenizer(path: string, json: JsonObject, tokenizerCo
     tokens[id as number] = token;
   };
   for (const [token, id] of Object.entries(vocab)) put(token, id);
-  const added = readAdded(path, json['added_tokens']);
+  const added = readAdded(path, json.added_tokens);
   for (const { content, id } of added) put(content, id);
-  const stated = modelConfig['vocab_size'];
+  const stated = modelConfig.vocab_size;
   if (typeof stated === 'number' && stated > tokens.length && stated <= maxTokens) tokens.length = stated;
   for (let id = 0; id < tokens.length; id++) tokens[id] ??= '';
 
   const idOf = (value: unknown): number | undefined => {
-    const text = typeof value === 'string' ? value : (value as JsonObject | null | undefined)?.['content'];
+    const text = typeof value === 'string' ? value : (value as JsonObject | null | undefined)?.content;
     return typeof text === 'string' ? ids.get(text) : undefined;
   };
   const numbers = (value: unknown): number[] =>
     [value].flat().filter((id): id is number => Number.isInteger(id) && (id as number) >= 0 && (id as number) < tokens.length);
-  const beginToken = idOf(tokenizerConfig['bos_token']) ?? numbers(modelConfig['bos_token_id'])[0];
-  const endToken = idOf(tokenizerConfig['eos_token']) ?? numbers(modelConfig['eos_token_id'])[0];
+  const beginToken = idOf(tokenizerConfig.bos_token) ?? numbers(modelConfig.bos_token_id)[0];
+  const endToken = idOf(tokenizerConfig.eos_token) ?? numbers(modelConfig.eos_token_id)[0];
   const special = new Set(added.filter((token) => token.special).map((token) => token.id));
-  const stopTokens = new Set(numbers(modelConfig['eos_token_id']));
+  const stopTokens = new Set(numbers(modelConfig.eos_token_id));
   if (endToken !== undefined) stopTokens.add(endToken);
   for (const id of special) if (endOfTurnNames.has(tokens[id] as string)) stopTokens.add(id);
 
-  const merges = readMerges(path, model['merges']);
-  const ignoreMerges = model['ignore_merges'] === true;
+  const merges = readMerges(path, model.merges);
+  const ignoreMerges = model.ignore_merges === true;
   let encoder: PlainEncoder | undefined;
   return createTokenizer({
     tokens,
@@ -72,8 +70,8 @@ export function huggingFaceTokenizer(path: string, json: JsonObject, tokenizerCo
     endToken,
     stopTokens,
     addBegin:
-      tokenizerConfig['add_bos_token'] === true ||
-      (tokenizerConfig['add_bos_token'] === undefined && startsWithToken(json['post_processor'], tokens[beginToken ?? -1])),
+      tokenizerConfig.add_bos_token === true ||
+      (tokenizerConfig.add_bos_token === undefined && startsWithToken(json.post_processor, tokens[beginToken ?? -1])),
     encodePlain(text, _isStart, out) {
       encoder ??= byteLevelEncoder(
         { ...json, pre_tokenizer: preTokenizer, added_tokens: [], post_processor: null, decoder: { type: 'ByteLevel' } },
@@ -94,7 +92,7 @@ function readAdded(path: string, value: unknown): AddedToken[] {
     const { id, content, special } = entry ?? {};
     if (typeof id !== 'number' || typeof content !== 'string' || content === '')
       throw new InvalidModelError(path, 'an added token has no id or no text.');
-    if (entry?.['lstrip'] === true || entry?.['rstrip'] === true || entry?.['single_word'] === true) {
+    if (entry?.lstrip === true || entry?.rstrip === true || entry?.single_word === true) {
       throw new UnsupportedTokenizerError(
         `${printable(path)}: added token "${printable(content)}" strips its surroundings, which is not implemented.`,
       );
@@ -120,11 +118,11 @@ function readMerges(path: string, value: unknown): [string, string][] {
 function withExactPatterns(value: unknown): unknown {
   const json = value as JsonObject | null | undefined;
   if (!json) return json;
-  if (json['type'] === 'Sequence') return { ...json, pretokenizers: ((json['pretokenizers'] as unknown[]) ?? []).map(withExactPatterns) };
+  if (json.type === 'Sequence') return { ...json, pretokenizers: ((json.pretokenizers as unknown[]) ?? []).map(withExactPatterns) };
   const split = (pattern: string): object => ({ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false });
-  if (json['type'] === 'Digits') return split(json['individual_digits'] === true ? '\\p{N}' : '\\p{N}+');
-  if (json['type'] !== 'ByteLevel' || json['use_regex'] === false) return json;
-  if (json['add_prefix_space'] === true)
+  if (json.type === 'Digits') return split(json.individual_digits === true ? '\\p{N}' : '\\p{N}+');
+  if (json.type !== 'ByteLevel' || json.use_regex === false) return json;
+  if (json.add_prefix_space === true)
     throw new UnsupportedTokenizerError('The tokenizer puts a space before every text, which is not implemented for byte-level BPE.');
   return { type: 'Sequence', pretokenizers: [split(gpt2Pattern), { ...json, use_regex: false }] };
 }
@@ -133,8 +131,8 @@ function withExactPatterns(value: unknown): unknown {
 function startsWithToken(value: unknown, token: string | undefined): boolean {
   const json = value as JsonObject | null | undefined;
   if (!json || token === undefined) return false;
-  if (json['type'] === 'Sequence') return ((json['processors'] as unknown[]) ?? []).some((inner) => startsWithToken(inner, token));
-  if (json['type'] !== 'TemplateProcessing' || !Array.isArray(json['single'])) return false;
-  const first = (json['single'][0] as JsonObject | undefined)?.['SpecialToken'] as JsonObject | undefined;
-  return first?.['id'] === token;
+  if (json.type === 'Sequence') return ((json.processors as unknown[]) ?? []).some((inner) => startsWithToken(inner, token));
+  if (json.type !== 'TemplateProcessing' || !Array.isArray(json.single)) return false;
+  const first = (json.single[0] as JsonObject | undefined)?.SpecialToken as JsonObject | undefined;
+  return first?.id === token;
 }
