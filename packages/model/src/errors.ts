@@ -54,5 +54,5 @@ export class TemplateError extends GateskipError {
 /** Text from a file as it may be printed: control characters escaped, cut to 120 characters. */
 export function printable(text: string): string {
   const short = text.length > 120 ? `${text.slice(0, 117)}...` : text;
-  return short.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return short.replace(/[\p{Cc}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -43,3 +43,4 @@ export type { ChatMessage, ChatModel, RenderChatOptions } from './template/rende
 export { renderChat } from './template/render-chat.js';
 export { tensorShapes } from './tensor-names.js';
 export type { Tokenizer } from './tokenizer/tokenizer.js';
+export { rotaryFrequencies } from './rotary-frequencies.js';

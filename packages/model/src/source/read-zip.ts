@@ -68,26 +68,29 @@ export async function unpackZipEntry(
   const start = entry.headerOffset + 30 + local.readUInt16LE(26) + local.readUInt16LE(28);
   if (local.readUInt32LE(0) !== 0x04034b50 || (entry.method !== 0 && entry.method !== 8))
     throw new DownloadMismatchError(`${printable(path)}: "${printable(entry.name)}" cannot be unpacked.`, { what: path });
+  const out = await open(target, 'w');
   let done = 0;
-  const bounded = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const store = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
     for await (const chunk of chunks) {
+      if (done + chunk.length > entry.sizeBytes) throw new DownloadMismatchError(`${printable(path)}: "${printable(entry.name)}" is longer than its stated ${entry.sizeBytes} bytes.`, { what: path });
+      await out.writeFile(chunk);
       done += chunk.length;
-      if (done > entry.sizeBytes)
-        throw new DownloadMismatchError(
-          `${printable(path)}: "${printable(entry.name)}" is longer than its stated ${entry.sizeBytes} bytes.`,
-          { what: path },
-        );
       onProgress(done);
-      yield chunk;
     }
   };
-  const packed = file.createReadStream({ start, end: start + entry.packedBytes - 1, autoClose: false, highWaterMark: 1 << 18 });
-  const out = await open(target, 'w');
+  const packed = async function* (): AsyncGenerator<Buffer> {
+    const chunk = Buffer.alloc(1 << 18);
+    for (let at = 0; at < entry.packedBytes; ) {
+      const { bytesRead } = await file.read(chunk, 0, Math.min(chunk.length, entry.packedBytes - at), start + at);
+      if (bytesRead === 0) return;
+      at += bytesRead;
+      yield Buffer.from(chunk.subarray(0, bytesRead));
+    }
+  };
   try {
-    const sink = out.createWriteStream({ autoClose: false });
     const options = signal ? { signal } : {};
-    if (entry.method === 8) await pipeline(packed, createInflateRaw({ chunkSize: 1 << 18 }), bounded, sink, options);
-    else await pipeline(packed, bounded, sink, options);
+    if (entry.method === 8) await pipeline(packed, createInflateRaw({ chunkSize: 1 << 18 }), store, options);
+    else await pipeline(packed, store, options);
     await out.sync();
   } catch (cause) {
     if (String((cause as NodeJS.ErrnoException).code).startsWith('Z_'))
