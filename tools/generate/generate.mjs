@@ -6,10 +6,9 @@ import { policyGenerator } from './kinds/policy.mjs';
 import { isKebabCase } from './names.mjs';
 
 /**
- * @typedef {object} Edit a line put into a file that is there already
- * @property {string} path
- * @property {string} before the text in front of which `insert` goes; it must stand there exactly once
- * @property {string} insert
+ * @typedef {object} Edit
+ * @property {string} path of a file that is there already
+ * @property {import('./edits.mjs').Change} change
  *
  * @typedef {object} GenerationPlan
  * @property {Record<string, string>} files path -> text
@@ -42,11 +41,10 @@ export function generate(root, kind, name) {
   if (taken.length > 0) throw new Error(`${taken[0]} is there already. Choose another name.`);
   /** @type {Record<string, string>} */
   const texts = { ...files };
-  for (const { path, before, insert } of edits) {
-    const text = texts[path] ?? readFileSync(join(root, path), 'utf8');
-    const count = text.split(before).length - 1;
-    if (count !== 1) throw new Error(`${path} should hold ${JSON.stringify(before)} once, it does ${count} times. Mend the generator.`);
-    texts[path] = text.replace(before, () => insert + before);
+  for (const { path, change } of edits) {
+    const changed = change(texts[path] ?? readFileSync(join(root, path), 'utf8'));
+    if (changed === undefined) throw new Error(`${path} is not as the generator expects it. Mend tools/generate/kinds/${kind}.mjs.`);
+    texts[path] = changed;
   }
   for (const [path, text] of Object.entries(texts)) {
     mkdirSync(dirname(join(root, path)), { recursive: true });

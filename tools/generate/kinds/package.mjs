@@ -1,3 +1,4 @@
+import { insertBefore } from '../edits.mjs';
 import { camelCase } from '../names.mjs';
 import { packageSkeleton } from '../package-skeleton.mjs';
 
@@ -40,8 +41,7 @@ it('does what ${name} is for', () => {
       edits: [
         {
           path: 'tools/boundaries/layers.mjs',
-          before: "  evaluate: ['errors'",
-          insert: `  ${name.includes('-') ? `'${name}'` : name}: ['errors', 'gate'],\n`,
+          change: insertBefore("  evaluate: ['errors'", `  ${name.includes('-') ? `'${name}'` : name}: ['errors', 'gate'],\n`),
         },
       ],
       next: ['pnpm install', `put the layer of ${name} right in tools/boundaries/layers.mjs`, `pnpm check tests --only packages/${name}`],
