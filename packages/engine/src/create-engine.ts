@@ -122,7 +122,7 @@ class BatchingEngine implements Engine {
 
   private forget(stream: GenerationStream): void {
     this.preparing.delete(stream);
-    this.loop.dropWaiting((sequence) => sequence.stream === stream);
+    this.loop.noteAbort(stream);
   }
 
   private async shutDown(): Promise<void> {

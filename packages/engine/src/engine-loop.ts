@@ -1,8 +1,9 @@
-import type { Runner, StepResult } from '@gateskip/backend';
+import type { Runner, SequenceId, StepResult } from '@gateskip/backend';
 import { isGateskipError } from '@gateskip/errors';
 import { type Batch, BatchBuilder, type BatchEntry } from './batch-builder.js';
 import { Breather } from './breather.js';
 import { NonFiniteLogitsError, StepFailedError } from './errors.js';
+import type { GenerationStream } from './generation-stream.js';
 import { scoresOf, shareOf } from './hand-out.js';
 import { Candidates } from './sampling/candidates.js';
 import { LogitsRow } from './sampling/logits-row.js';
@@ -32,6 +33,10 @@ export class EngineLoop {
   private sequenceLimit: number;
   private finishedSinceCut = 0;
   private arrivals = 0;
+  /** The step that runs now, and the means to cancel it. */
+  private inFlight: { readonly batch: Batch; readonly controller: AbortController } | undefined;
+  /** Sequences that could not be closed because someone else was using the runner. */
+  private unclosed: SequenceId[] = [];
   private active: Promise<void> | undefined;
 
   constructor(
@@ -56,10 +61,14 @@ export class EngineLoop {
     this.active ??= this.start();
   }
 
-  /** Drops an aborted request that has not begun; one that has is closed by the loop after the current step. */
-  dropWaiting(isDropped: (sequence: SequenceState) => boolean): void {
-    const index = this.waiting.findIndex(isDropped);
+  /**
+   * A request was aborted. One that waits leaves now; one that runs is closed after the current step, which is cancelled
+   * if nobody is left to want it.
+   */
+  noteAbort(stream: GenerationStream): void {
+    const index = this.waiting.findIndex((sequence) => sequence.stream === stream);
     if (index >= 0) this.waiting.splice(index, 1);
+    if (this.inFlight?.batch.entries.every((entry) => entry.sequence.stream.settled)) this.inFlight.controller.abort();
   }
 
   /** Ends every request with an abort and waits for the loop. */
@@ -73,6 +82,7 @@ export class EngineLoop {
     await Promise.resolve();
     try {
       while (this.waiting.length > 0 || this.running.length > 0) {
+        if (this.unclosed.length > 0) this.closeUnclosed();
         this.closeSettled();
         this.admit();
         if (this.running.length > 0) await this.runStep();
@@ -100,15 +110,19 @@ export class EngineLoop {
     }
     const now = performance.now();
     for (const entry of batch.entries) entry.sequence.startedMs ??= now;
+    const controller = new AbortController();
+    this.inFlight = { batch, controller };
     let result: StepResult;
     try {
-      result = await this.runner.step(batch.input, batch.plans);
+      result = await this.runner.step(batch.input, batch.plans, controller.signal);
     } catch (error) {
       this.onFailure(
         batch.entries.map((entry) => entry.sequence),
         isGateskipError(error) ? error : new StepFailedError(this.runner.backend, error),
       );
       return;
+    } finally {
+      this.inFlight = undefined;
     }
     for (const entry of batch.entries) {
       if (entry.sequence.stream.settled) continue;
@@ -232,11 +246,20 @@ export class EngineLoop {
 
   private closeSequence(sequence: SequenceState): void {
     if (sequence.id === undefined) return;
-    try {
-      this.runner.closeSequence(sequence.id);
-    } catch {
-      // Only a runner that is closed or lost refuses; it has freed everything already.
-    }
+    this.unclosed.push(sequence.id);
     sequence.id = undefined;
+    this.closeUnclosed();
+  }
+
+  private closeUnclosed(): void {
+    this.unclosed = this.unclosed.filter((id) => {
+      try {
+        this.runner.closeSequence(id);
+        return false;
+      } catch (error) {
+        // Busy: again before the next step. Anything else comes from a runner that is closed or lost, and its rows with it.
+        return isGateskipError(error) && error.code === 'GS_BUSY';
+      }
+    });
   }
 }

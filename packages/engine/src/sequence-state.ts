@@ -49,6 +49,8 @@ export class SequenceState {
   id: SequenceId | undefined;
   startedMs: number | undefined;
   firstTokenMs: number | undefined;
+  /** Tokens drawn, the stop token included. */
+  private drawn = 0;
   private readonly text: TextAssembler;
 
   constructor(private readonly start: SequenceStart) {
@@ -92,6 +94,7 @@ export class SequenceState {
 
   /** Takes a sampled token that is part of the answer and streams its text. @returns whether the answer ends with it */
   accept(token: number, logprobs: TokenLogprobs | undefined): boolean {
+    this.drawn++;
     this.completion.push(token);
     if (logprobs) this.logprobs.push(logprobs);
     let text = this.text.push(token);
@@ -103,6 +106,7 @@ export class SequenceState {
 
   /** The model ended the answer: streams what was held back. */
   end(): void {
+    this.drawn++;
     const text = this.text.flush();
     if (text !== '') this.stream.push({ text, tokens: [] });
   }
@@ -122,7 +126,6 @@ export class SequenceState {
     const firstTokenMs = this.firstTokenMs ?? nowMs;
     const prefillMs = firstTokenMs - startedMs;
     const decodeMs = nowMs - firstTokenMs;
-    const made = this.completion.length;
     const stopString = this.text.stopString;
     const traced = [...prompt, ...this.completion].slice(0, this.position);
     return {
@@ -131,10 +134,10 @@ export class SequenceState {
       finishReason: stopString === undefined ? reason : 'stop',
       ...(stopString === undefined ? {} : { stopString }),
       promptTokens: prompt.length,
-      completionTokens: made,
+      completionTokens: this.completion.length,
       timings: { queuedMs: startedMs - start.createdMs, prefillMs, decodeMs },
       prefillTokensPerSecond: perSecond(prompt.length, prefillMs),
-      decodeTokensPerSecond: made < 2 ? 0 : perSecond(made - 1, decodeMs),
+      decodeTokensPerSecond: perSecond(Math.max(0, this.drawn - 1), decodeMs),
       skip: this.tally.summary(settings.budget),
       policy: this.skip.policyName,
       kvRows: { used: kv.used, dense: kv.dense },

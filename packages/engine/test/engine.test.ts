@@ -1,3 +1,4 @@
+import { BusyError } from '@gateskip/errors';
 import { describe, expect, it } from 'vitest';
 import type { GenerateRequest } from '../src/index.js';
 import { end, pieceToken } from './fake-tokenizer.js';
@@ -224,6 +225,44 @@ describe('abort', () => {
     expect((await done.result).completionTokens).toBeLessThanOrEqual(1);
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect([runner.open.size, engine.load]).toEqual([0, { running: 0, waiting: 0 }]);
+  });
+
+  it('cancels the step that runs where nobody is left to want it', async () => {
+    let release = (): void => {};
+    const { engine, runner } = await fakeEngine({
+      before: () =>
+        new Promise((resolve) => {
+          release = resolve;
+        }),
+    });
+    const [first, second] = [1, 2].map((token) => engine.generate({ tokens: [token] }));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    first?.abort();
+    second?.abort();
+    release();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    // The fake appends rows only when a step goes through.
+    expect([runner.steps.length, runner.open.size]).toEqual([0, 0]);
+    const third = engine.generate({ tokens: [3], maxTokens: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    release();
+    expect((await third.result).promptTokens).toBe(1);
+  });
+
+  it('closes sequences although someone else uses the runner', async () => {
+    const { engine, runner } = await fakeEngine({ before: () => new Promise((resolve) => setTimeout(resolve, 5)) });
+    const own = runner.openSequence();
+    const generation = engine.generate({ tokens: [1], maxTokens: 1 });
+    const { closeSequence } = runner;
+    let refusals = 0;
+    runner.closeSequence = (id) => {
+      if (refusals++ === 0) throw new BusyError('The runner');
+      closeSequence(id);
+    };
+    await generation.result;
+    expect(runner.open.size).toBe(2);
+    await engine.generate({ tokens: [1], maxTokens: 1 }).result;
+    expect([...runner.open.keys()]).toEqual([own]);
   });
 
   it('a generation is iterated once', async () => {

@@ -96,10 +96,11 @@ function createRunner(config: ModelConfig, options: FakeOptions): FakeRunner {
     if (!tokens) throw new InvalidArgumentError(`Unknown sequence ${id}.`);
     return tokens;
   };
-  const run = async (input: StepInput, plans: readonly Plan[]): Promise<StepResult> => {
+  const run = async (input: StepInput, plans: readonly Plan[], signal: AbortSignal | undefined): Promise<StepResult> => {
     await options.before?.(input, open, plans);
     // Native backends answer from another thread: a later turn of the event loop.
     await new Promise((resolve) => setImmediate(resolve));
+    if (signal?.aborted) throw new AbortedError('The step');
     const rows = input.tokens.length;
     const used = [...open.values()].reduce((sum, tokens) => sum + tokens.length, 0);
     if (used + rows > (options.capacity ?? Number.POSITIVE_INFINITY))
@@ -173,7 +174,7 @@ function createRunner(config: ModelConfig, options: FakeOptions): FakeRunner {
       if (signal?.aborted) throw new AbortedError('The step');
       busy = true;
       try {
-        return await run(input, plans);
+        return await run(input, plans, signal);
       } finally {
         busy = false;
       }

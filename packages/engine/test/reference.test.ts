@@ -70,6 +70,51 @@ describe('on the reference backend', () => {
     }
   });
 
+  it('a request that had to wait for memory is computed again to the same end, its policy too', async () => {
+    const alone = await engineOf();
+    // Room for two and a half of the four: 61 tokens each.
+    const narrow = await engineOf({ load: { maxTokens: 150 } });
+    const requests: GenerateRequest[] = [0, 1, 2, 3].map((seed) => ({
+      tokens: promptOf(37, seed),
+      maxTokens: 24,
+      trace: true,
+      sampling: { temperature: 1, seed },
+      ...(seed === 0 ? {} : { budget: { skip: 0.3 }, kv: seed === 1 ? 'project' : 'absent' }),
+    }));
+    const expected: GenerationResult[] = [];
+    for (const request of requests) expected.push(await alone.generate(request).result);
+    const results = await Promise.all(requests.map((request) => narrow.generate(request).result));
+    results.forEach((result, index) => {
+      expect([essence(result), result.trace]).toEqual([essence(expected[index] as GenerationResult), expected[index]?.trace]);
+    });
+    await Promise.all([alone.close(), narrow.close()]);
+  });
+
+  it('the published ranking over the batch: every request hears what its own rows skipped', async () => {
+    const engine = await engineOf();
+    const results = await Promise.all(
+      [1, 2, 3].map(
+        (seed) =>
+          engine.generate({ tokens: promptOf(20, seed), maxTokens: 10, policy: 'branch-quantile', budget: { skip: 0.25 }, trace: true })
+            .result,
+      ),
+    );
+    let skipped = 0;
+    for (const { trace, skip } of results) {
+      const kept = Array.from(
+        { length: 6 },
+        (_, branch) => Array.from(trace?.kept ?? []).filter((flag, index) => index % 6 === branch && flag === 1).length,
+      );
+      skip.branches.forEach((share, branch) => {
+        expect(share).toBeCloseTo(1 - (kept[branch] as number) / 29, 12);
+      });
+      expect(skip.held.net).toBeLessThan(1);
+      skipped += skip.held.skip / 3;
+    }
+    expect(skipped).toBeGreaterThan(0.15);
+    await engine.close();
+  });
+
   it('skips what was asked, pays less, and with kv absent keeps fewer rows', async () => {
     const engine = await engineOf();
     const request: GenerateRequest = { tokens: promptOf(60, 2), maxTokens: 60, trace: true };
