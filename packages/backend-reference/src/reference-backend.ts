@@ -8,9 +8,8 @@ import {
   validateAdapter,
 } from '@gateskip/backend';
 import { InvalidArgumentError } from '@gateskip/errors';
-import type { Model } from '@gateskip/model';
+import { type Model, rotaryFrequencies } from '@gateskip/model';
 import { KvPool } from './kv-pool.js';
-import { rotaryFrequencies } from './ops/rotary.js';
 import { ReferenceRunner } from './runner.js';
 import { readWeights } from './weights.js';
 

@@ -134,6 +134,13 @@ async function quantileZeroCase(options: ConformanceOptions): Promise<string | u
     for (const { input, result } of await compareScenario(session, { steps, plans: [plan] })) {
       for (const kept of result.kept) check(kept === input.tokens.length, () => `quantile 0 kept ${kept} of ${input.tokens.length} rows.`);
     }
+    // Next to a pinned row, and alone: one score is nothing to rank.
+    const high = { ...plan, values: plan.values.map(() => 0.9) };
+    const single = { steps: [[{ sequence: 0, tokens: [1, 2] }], [{ sequence: 0, tokens: [3] }]], plans: [high], pinnedTokens: 1 };
+    for (const { input, result } of await compareScenario(session, single)) {
+      const { length } = input.tokens;
+      for (const kept of result.kept) check(kept === length, () => `quantile 0.9 with one unpinned row kept ${kept} of ${length} rows.`);
+    }
   };
   return withSession(options, model, undefined, body, requestOf(plan));
 }
