@@ -1,14 +1,10 @@
 import type { Runner, SequenceId, StepResult } from '@gateskip/backend';
 import { isGateskipError } from '@gateskip/errors';
-import { type Batch, BatchBuilder, type BatchEntry } from './batch-builder.js';
+import { type Batch, BatchBuilder } from './batch-builder.js';
 import { Breather } from './breather.js';
-import { NonFiniteLogitsError, StepFailedError } from './errors.js';
+import { StepFailedError } from './errors.js';
 import type { GenerationStream } from './generation-stream.js';
-import { scoresOf, shareOf } from './hand-out.js';
-import { Candidates } from './sampling/candidates.js';
-import { LogitsRow } from './sampling/logits-row.js';
-import { Sampler } from './sampling/sampler.js';
-import { tokenLogprobs } from './sampling/token-logprobs.js';
+import { HandOut } from './hand-out.js';
 import type { SequenceState } from './sequence-state.js';
 import type { TokenTexts } from './text/token-texts.js';
 
@@ -25,9 +21,7 @@ export class EngineLoop {
   /** Requests of a step that failed, to be run one by one: only those at fault shall fail. */
   private suspects: SequenceState[] = [];
   private readonly builder: BatchBuilder;
-  private readonly sampler: Sampler;
-  private readonly candidates: Candidates;
-  private readonly row = new LogitsRow();
+  private readonly results: HandOut;
   private readonly breather = new Breather();
   /** Most sequences at once; below maxSequences after memory ran out, then up again by one for as many that finished. */
   private sequenceLimit: number;
@@ -41,13 +35,12 @@ export class EngineLoop {
 
   constructor(
     private readonly runner: Runner,
-    private readonly texts: TokenTexts,
+    texts: TokenTexts,
     maxRows: number,
     private readonly maxSequences: number,
   ) {
     this.builder = new BatchBuilder(maxRows);
-    this.sampler = new Sampler(runner.config.vocabularySize);
-    this.candidates = new Candidates(runner.config.vocabularySize);
+    this.results = new HandOut(runner, texts);
     this.sequenceLimit = maxSequences;
   }
 
@@ -127,57 +120,12 @@ export class EngineLoop {
     for (const entry of batch.entries) {
       if (entry.sequence.stream.settled) continue;
       try {
-        this.handOut(batch, entry, result);
+        this.results.handOut(batch, entry, result);
       } catch (error) {
         entry.sequence.stream.fail(error);
       }
     }
     this.closeSettled();
-  }
-
-  private handOut(batch: Batch, entry: BatchEntry, result: StepResult): void {
-    const { sequence, rows } = entry;
-    const { position } = sequence;
-    const { config } = this.runner;
-    const share = shareOf(batch, entry, result, config, position);
-    const branches = 2 * config.layers;
-    sequence.tally.add(sequence.inPrompt, rows, share.kept, share.macs, share.denseMacs);
-    sequence.trace?.add(result, entry.start, rows, batch.rows);
-    sequence.position += rows;
-    if (sequence.settings.budget) {
-      const scores = sequence.skip.wantsScores ? scoresOf(batch, entry, result.scores, branches) : undefined;
-      sequence.skip.observe({
-        position,
-        rows,
-        kept: share.kept,
-        macs: share.macs,
-        denseMacs: share.denseMacs,
-        ...(scores ? { scores } : {}),
-      });
-    }
-    if (entry.output >= 0) this.takeToken(sequence, result, entry.output);
-    else if (!sequence.wantsToken && sequence.position === sequence.knownTokens) this.finish(sequence, 'length');
-  }
-
-  private takeToken(sequence: SequenceState, result: StepResult, output: number): void {
-    const { settings } = sequence;
-    const row = this.row.select(result, output, this.runner.config.vocabularySize);
-    const token = this.sampler.sample(row, settings.sampling, sequence.random, () => sequence.recentTokens());
-    if (token < 0) throw new NonFiniteLogitsError(sequence.position - 1);
-    sequence.firstTokenMs ??= performance.now();
-    if (!settings.ignoreEnd && this.texts.tokenizer?.stopTokens.has(token)) {
-      sequence.end();
-      this.finish(sequence, 'stop');
-      return;
-    }
-    const logprobs =
-      settings.logprobs === undefined ? undefined : tokenLogprobs(row, this.candidates, token, settings.logprobs, this.texts.of);
-    if (sequence.accept(token, logprobs)) this.finish(sequence, 'length');
-  }
-
-  private finish(sequence: SequenceState, reason: 'stop' | 'length'): void {
-    const kv = this.runner.kvUsage(sequence.id);
-    sequence.stream.finish(sequence.result(reason, kv, this.runner.backend, performance.now()));
   }
 
   /** Moves requests from the queue into the batch, in order of arrival. */

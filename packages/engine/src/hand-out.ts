@@ -1,51 +1,71 @@
-import type { StepResult } from '@gateskip/backend';
-import { attentionCoreMacs, type ModelShape, rowCosts } from '@gateskip/gate';
+import type { Runner, StepResult } from '@gateskip/backend';
 import type { Batch, BatchEntry } from './batch-builder.js';
+import { NonFiniteLogitsError } from './errors.js';
+import { Candidates } from './sampling/candidates.js';
+import { LogitsRow } from './sampling/logits-row.js';
+import { Sampler } from './sampling/sampler.js';
+import { tokenLogprobs } from './sampling/token-logprobs.js';
+import type { SequenceState } from './sequence-state.js';
+import { scoresOf, shareOf } from './shares.js';
+import type { TokenTexts } from './text/token-texts.js';
 
-/** What one sequence's rows of a step kept and cost. */
-export interface Share {
-  /** Rows kept per branch: [2L] */
-  readonly kept: ArrayLike<number>;
-  readonly macs: number;
-  readonly denseMacs: number;
-}
+/** Gives every sequence of a step what is its own: statistics, what its policy learns from, and its next token. */
+export class HandOut {
+  private readonly sampler: Sampler;
+  private readonly candidates: Candidates;
+  private readonly row = new LogitsRow();
 
-/**
- * One sequence's share of a step. Where its plan is its own the backend has counted it. Where sequences share a plan
- * (the published batch ranking) kept rows are counted from the flags, dense MACs follow from the positions, and the
- * plan's MACs are divided in proportion to them.
- */
-export function shareOf(batch: Batch, entry: BatchEntry, result: StepResult, shape: ModelShape, position: number): Share {
-  const branches = 2 * shape.layers;
-  const macs = result.macs[entry.plan] ?? 0;
-  const planDenseMacs = result.denseMacs[entry.plan] ?? 0;
-  if (!batch.shared[entry.plan]) {
-    const first = entry.plan * branches;
-    const kept = result.kept.length === branches ? result.kept : result.kept.subarray(first, first + branches);
-    return { kept, macs, denseMacs: planDenseMacs };
+  constructor(
+    private readonly runner: Runner,
+    private readonly texts: TokenTexts,
+  ) {
+    this.sampler = new Sampler(runner.config.vocabularySize);
+    this.candidates = new Candidates(runner.config.vocabularySize);
   }
-  const kept = new Uint32Array(branches);
-  for (let branch = 0; branch < branches; branch++) {
-    const from = branch * batch.rows + entry.start;
-    for (let row = from; row < from + entry.rows; row++) kept[branch] = (kept[branch] ?? 0) + (result.keptRows?.[row] ?? 0);
-  }
-  const denseMacs = denseMacsOf(shape, position, entry.rows);
-  return { kept, macs: (macs * denseMacs) / planDenseMacs, denseMacs };
-}
 
-function denseMacsOf(shape: ModelShape, position: number, rows: number): number {
-  const costs = rowCosts(shape);
-  const visible = rows * position + (rows * (rows + 1)) / 2;
-  return shape.layers * (rows * (costs.attentionProjections + costs.mlp) + attentionCoreMacs(shape, visible));
-}
-
-/** [2L, rows] of one sequence out of [2L, R]. */
-export function scoresOf(batch: Batch, entry: BatchEntry, scores: Float32Array | undefined, branches: number): Float32Array | undefined {
-  if (!scores || entry.rows === batch.rows) return scores;
-  const own = new Float32Array(branches * entry.rows);
-  for (let branch = 0; branch < branches; branch++) {
-    const from = branch * batch.rows + entry.start;
-    own.set(scores.subarray(from, from + entry.rows), branch * entry.rows);
+  /** @throws NonFiniteLogitsError, and what a policy throws: they concern this sequence alone. */
+  handOut(batch: Batch, entry: BatchEntry, result: StepResult): void {
+    const { sequence, rows } = entry;
+    const { position } = sequence;
+    const { config } = this.runner;
+    const share = shareOf(batch, entry, result, config, position);
+    const branches = 2 * config.layers;
+    sequence.tally.add(sequence.inPrompt, rows, share.kept, share.macs, share.denseMacs);
+    sequence.trace?.add(result, entry.start, rows, batch.rows);
+    sequence.position += rows;
+    if (sequence.settings.budget) {
+      const scores = sequence.skip.wantsScores ? scoresOf(batch, entry, result.scores, branches) : undefined;
+      sequence.skip.observe({
+        position,
+        rows,
+        kept: share.kept,
+        macs: share.macs,
+        denseMacs: share.denseMacs,
+        ...(scores ? { scores } : {}),
+      });
+    }
+    if (entry.output >= 0) this.takeToken(sequence, result, entry.output);
+    else if (!sequence.wantsToken && sequence.position === sequence.knownTokens) this.finish(sequence, 'length');
   }
-  return own;
+
+  private takeToken(sequence: SequenceState, result: StepResult, output: number): void {
+    const { settings } = sequence;
+    const row = this.row.select(result, output, this.runner.config.vocabularySize);
+    const token = this.sampler.sample(row, settings.sampling, sequence.random, () => sequence.recentTokens());
+    if (token < 0) throw new NonFiniteLogitsError(sequence.position - 1);
+    sequence.firstTokenMs ??= performance.now();
+    if (!settings.ignoreEnd && this.texts.tokenizer?.stopTokens.has(token)) {
+      sequence.end();
+      this.finish(sequence, 'stop');
+      return;
+    }
+    const logprobs =
+      settings.logprobs === undefined ? undefined : tokenLogprobs(row, this.candidates, token, settings.logprobs, this.texts.of);
+    if (sequence.accept(token, logprobs)) this.finish(sequence, 'length');
+  }
+
+  private finish(sequence: SequenceState, reason: 'stop' | 'length'): void {
+    const kv = this.runner.kvUsage(sequence.id);
+    sequence.stream.finish(sequence.result(reason, kv, this.runner.backend, performance.now()));
+  }
 }
