@@ -9,9 +9,9 @@ const longestExample = 10;
  * @property {string[]} problems what is wrong between the README and them
  */
 
-/** The code blocks of a README that are JavaScript. @param {string} readme @returns {string[]} */
+/** The code blocks of a README that are JavaScript; a sketch that cannot run alone is written as `ts`. @param {string} readme @returns {string[]} */
 export function codeBlocks(readme) {
-  return [...readme.matchAll(/^```(?:js|mjs|javascript|ts|typescript)\n([\s\S]*?)^```$/gm)].map(([, code]) => code.trim());
+  return [...readme.matchAll(/^```(?:js|mjs|javascript)\n([\s\S]*?)^```$/gm)].map(([, code]) => code.trim());
 }
 
 /**
