@@ -105,6 +105,7 @@ export class EngineLoop {
     for (const entry of batch.entries) entry.sequence.startedMs ??= now;
     const controller = new AbortController();
     this.inFlight = { batch, controller };
+    this.breather.order();
     let result: StepResult;
     try {
       result = await this.runner.step(batch.input, batch.plans, controller.signal);

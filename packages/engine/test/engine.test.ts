@@ -227,6 +227,26 @@ describe('abort', () => {
     expect([runner.open.size, engine.load]).toEqual([0, { running: 0, waiting: 0 }]);
   });
 
+  it('is heard although the backend never leaves the JavaScript thread', async () => {
+    const { engine } = await fakeEngine({
+      sameTurn: true,
+      before: () => {
+        const end = performance.now() + 2;
+        while (performance.now() < end);
+      },
+    });
+    // Five hundred milliseconds of work, were it not for the timer.
+    const generation = engine.generate({ tokens: [1], maxTokens: 250, ignoreEnd: true });
+    let seen = 0;
+    setTimeout(() => generation.abort(), 20);
+    await expect(
+      (async () => {
+        for await (const chunk of generation) seen += chunk.tokens.length;
+      })(),
+    ).rejects.toMatchObject({ code: 'GS_ABORTED' });
+    expect(seen).toBeLessThan(200);
+  });
+
   it('cancels the step that runs where nobody is left to want it', async () => {
     let release = (): void => {};
     const { engine, runner } = await fakeEngine({

@@ -8,6 +8,8 @@ export interface FakeOptions {
   capacity?: number;
   /** Logit of `token` after these tokens of one sequence. Default: a hash of all of them. */
   logit?: (history: readonly number[], token: number) => number;
+  /** Answers within the same turn of the event loop, like a backend that computes on the JavaScript thread. */
+  sameTurn?: boolean;
   /** Called before each step; may throw or reject. */
   before?: (input: StepInput, histories: ReadonlyMap<SequenceId, readonly number[]>, plans: readonly Plan[]) => void | Promise<void>;
 }
@@ -99,7 +101,7 @@ function createRunner(config: ModelConfig, options: FakeOptions): FakeRunner {
   const run = async (input: StepInput, plans: readonly Plan[], signal: AbortSignal | undefined): Promise<StepResult> => {
     await options.before?.(input, open, plans);
     // Native backends answer from another thread: a later turn of the event loop.
-    await new Promise((resolve) => setImmediate(resolve));
+    if (!options.sameTurn) await new Promise((resolve) => setImmediate(resolve));
     if (signal?.aborted) throw new AbortedError('The step');
     const rows = input.tokens.length;
     const used = [...open.values()].reduce((sum, tokens) => sum + tokens.length, 0);

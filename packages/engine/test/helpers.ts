@@ -4,11 +4,12 @@ import { type FakeOptions, type FakeRunner, fakeBackend, fakeModel } from './fak
 import { byteTokenizer } from './fake-tokenizer.js';
 
 export async function fakeEngine(options: FakeOptions & Partial<EngineOptions> = {}): Promise<{ engine: Engine; runner: FakeRunner }> {
-  const { capacity, logit, before, ...engineOptions } = options;
+  const { capacity, logit, before, sameTurn, ...engineOptions } = options;
   const backend = fakeBackend({
     ...(capacity === undefined ? {} : { capacity }),
     ...(logit ? { logit } : {}),
     ...(before ? { before } : {}),
+    ...(sameTurn ? { sameTurn } : {}),
   });
   const engine = await createEngine({ model: fakeModel(byteTokenizer), backend, ...engineOptions });
   return { engine, runner: backend.runner() };
