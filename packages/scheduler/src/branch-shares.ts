@@ -13,17 +13,26 @@ export function uniformHeld(shape: ModelShape, gates: GateSpec | undefined, opti
   return 1 - netFromSkips(shape, gates, { skipShares, scored, context: options.contextTokens, kv: options.kv });
 }
 
-/** The inverse of {@link uniformHeld}, by bisection (it grows with the share); clamped to 0..1. */
-export function uniformShare(shape: ModelShape, gates: GateSpec | undefined, options: CommonOptions, axis: Axis, value: number): number {
-  if (axis === 'skip') return Math.min(1, Math.max(0, (value * branchCount(shape)) / Math.max(1, options.unprotected)));
-  let low = 0;
-  let high = 1;
-  for (let i = 0; i < 50; i++) {
-    const middle = (low + high) / 2;
-    if (uniformHeld(shape, gates, options, axis, middle) < value) low = middle;
-    else high = middle;
-  }
-  return (low + high) / 2;
+/**
+ * The inverse of {@link uniformHeld} as a function of what is held, clamped to 0..1. What is held is a polynomial of the
+ * share of degree 2 at most (`absent`: fewer kept rows, and fewer rows seen by each), so three points fix it exactly.
+ */
+export function uniformShareOf(
+  shape: ModelShape,
+  gates: GateSpec | undefined,
+  options: CommonOptions,
+  axis: Axis,
+): (held: number) => number {
+  const [start, middle, end] = [0, 0.5, 1].map((share) => uniformHeld(shape, gates, options, axis, share)) as [number, number, number];
+  const square = 2 * (end - 2 * middle + start);
+  const slope = end - start - square;
+  return (held) => {
+    if (held <= start) return 0;
+    if (held >= end) return 1;
+    // The root of square p^2 + slope p - (held - start) in 0..1, in the form that stays exact for square = 0.
+    const rise = held - start;
+    return Math.min(1, (2 * rise) / (slope + Math.sqrt(Math.max(0, slope * slope + 4 * square * rise))));
+  };
 }
 
 /** @throws UnreachableBudgetError where not even skipping every free branch holds the target */

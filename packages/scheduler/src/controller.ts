@@ -11,10 +11,10 @@ export interface ControllerSettings {
   readonly high: number;
   readonly branches: number;
   readonly intervals: Intervals;
+  /** Share of the newest error that the bias takes over, per 4 tokens; 0 where the thresholds adapt by themselves. */
+  readonly biasGain: number;
 }
 
-/** How fast the estimate of the calibration's error follows what is observed, per 4 tokens. */
-const BIAS_GAIN = 0.3;
 /** Unpinned prompt tokens at which the prompt's own error counts half. */
 const PROMPT_HALF_TRUST = 16;
 /** A deficit is paid back over one interval, or over this part of the answer so far where that is longer. */
@@ -69,7 +69,7 @@ export class BudgetController {
   /** The prompt is over: what it held of what was asked is the first estimate of the calibration's error. */
   endPrompt(pinnedRows: number): void {
     const free = this.#rows - pinnedRows;
-    if (free > 0 && this.#weight > 0) {
+    if (free > 0 && this.#weight > 0 && this.#settings.biasGain > 0) {
       const held = (this.#held / this.#weight) * (this.#rows / free);
       this.#bias = ((this.#settings.asked - held) * free) / (free + PROMPT_HALF_TRUST);
     }
@@ -77,9 +77,9 @@ export class BudgetController {
   }
 
   endInterval(): void {
-    const { asked } = this.#settings;
+    const { asked, biasGain } = this.#settings;
     const held = this.#weight > 0 ? this.#held / this.#weight : asked;
-    const gain = 1 - (1 - BIAS_GAIN) ** (this.#rows / 4);
+    const gain = 1 - (1 - biasGain) ** (this.#rows / 4);
     this.#bias += gain * (this.#used - held - this.#bias);
     this.#deficitTokens = clamp(this.#deficitTokens + (asked - held) * this.#rows, -MOST_DEFICIT_TOKENS, MOST_DEFICIT_TOKENS);
     this.#step += this.#rows;

@@ -33,13 +33,14 @@ export class ThresholdSequence implements SequencePolicy {
   readonly #controller: BudgetController;
   readonly #source: ThresholdSource;
   #next = 0;
-  #values: Float32Array;
+  /** Without pinned rows; the same object until the thresholds change. Nobody writes it after it was made. */
+  #plan: Plan;
 
   constructor(settings: ThresholdSequenceSettings, controller: BudgetController, source: ThresholdSource) {
     this.#settings = settings;
     this.#controller = controller;
     this.#source = source;
-    this.#values = source.thresholds(controller.used);
+    this.#plan = this.#makePlan();
   }
 
   get wantsScores(): boolean {
@@ -57,9 +58,8 @@ export class ThresholdSequence implements SequencePolicy {
     const end = this.#next + this.spanAt(this.#next);
     if (position < this.#next || position >= end)
       throw new SequenceOrderError('Plan', `a position in ${this.#next}..${end - 1}`, `${position}`);
-    const { rules, kv, pinnedTokens } = this.#settings;
-    const pinned = pinnedRows(position, rows, pinnedTokens);
-    return { scorer: 'gate', rules, values: this.#values, kv, ...(pinned && { pinned }) };
+    const pinned = pinnedRows(position, rows, this.#settings.pinnedTokens);
+    return pinned === undefined ? this.#plan : { ...this.#plan, pinned };
   }
 
   observe(observation: Observation): void {
@@ -77,14 +77,18 @@ export class ThresholdSequence implements SequencePolicy {
     if (rows < span) return;
     if (this.#next === promptTokens) this.#controller.endPrompt(Math.min(pinnedTokens, promptTokens));
     else this.#controller.endInterval();
-    this.#values = this.#source.thresholds(this.#controller.used);
+    this.#plan = this.#makePlan();
   }
 
   fork(): SequencePolicy {
     const copy = new ThresholdSequence(this.#settings, this.#controller.clone(), this.#source.clone());
     copy.#next = this.#next;
-    // Plans hand these values out; nobody writes them after they were made.
-    copy.#values = this.#values;
+    copy.#plan = this.#plan;
     return copy;
+  }
+
+  #makePlan(): Plan {
+    const { rules, kv } = this.#settings;
+    return { scorer: 'gate', rules, values: this.#source.thresholds(this.#controller.used), kv };
   }
 }

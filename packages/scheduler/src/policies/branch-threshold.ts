@@ -1,6 +1,6 @@
 import { branchCount } from '@gateskip/gate';
 import { branchRules } from '../branch-rules.js';
-import { checkUniformReach, uniformHeld, uniformShare } from '../branch-shares.js';
+import { checkUniformReach, uniformHeld, uniformShareOf } from '../branch-shares.js';
 import { BudgetController } from '../controller.js';
 import { fixedPolicy, fullPlan } from '../fixed-policy.js';
 import { readInteger, readOptions } from '../options.js';
@@ -10,6 +10,9 @@ import { calibratedScores, ScoreWindows } from '../score-windows.js';
 import { checkStart } from '../sequence-checks.js';
 import { resolveTarget } from '../target.js';
 import { ThresholdSequence } from '../threshold-sequence.js';
+
+/** The windows follow the text slowly; what moves from token to token is left to the controller. */
+const BIAS_GAIN = 0.5;
 
 /**
  * The published budget, the same share for every branch, made to hold where there is nothing to rank in a step: one
@@ -33,7 +36,7 @@ export const branchThreshold: PolicyFactory = {
     const prior = calibratedScores(context.calibration!, branches);
     const rules = branchRules('threshold', options.isProtected);
     const { intervals, kv, pinnedTokens } = options;
-    const shareOf = (used: number): number => uniformShare(shape, gates, options, target.axis, used);
+    const shareOf = uniformShareOf(shape, gates, options, target.axis);
     const low = uniformHeld(shape, gates, options, target.axis, 0);
     const high = uniformHeld(shape, gates, options, target.axis, 1);
     return {
@@ -42,7 +45,15 @@ export const branchThreshold: PolicyFactory = {
       couplesSequences: false,
       open(start) {
         checkStart(start);
-        const controller = new BudgetController({ axis: target.axis, asked: target.value, low, high, branches, intervals });
+        const controller = new BudgetController({
+          axis: target.axis,
+          asked: target.value,
+          low,
+          high,
+          branches,
+          intervals,
+          biasGain: BIAS_GAIN,
+        });
         const source = new ScoreWindows(prior, options.isProtected, window, shareOf);
         return new ThresholdSequence({ rules, kv, pinnedTokens, promptTokens: start.promptTokens, intervals }, controller, source);
       },

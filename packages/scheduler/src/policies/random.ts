@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from '@gateskip/errors';
 import { branchCount, densePlan } from '@gateskip/gate';
 import { branchRules, branchValues } from '../branch-rules.js';
-import { calibratedShares, checkUniformReach, uniformShare } from '../branch-shares.js';
+import { calibratedShares, checkUniformReach, uniformShareOf } from '../branch-shares.js';
 import { PolicyNeedsError } from '../errors.js';
 import { fixedPolicy } from '../fixed-policy.js';
 import { readInteger, readOptions } from '../options.js';
@@ -38,7 +38,7 @@ export const random: PolicyFactory = {
       values = Float32Array.from(calibratedShares(random.name, context, calibration, options, target));
     } else {
       checkUniformReach(random.name, context, undefined, options, target);
-      values = branchValues(uniformShare(shape, undefined, options, target.axis, target.value), isProtected);
+      values = branchValues(uniformShareOf(shape, undefined, options, target.axis)(target.value), isProtected);
     }
     return fixedPolicy(random, context, { scorer: 'random', rules: branchRules('threshold', isProtected), values, kv, seed }, pinnedTokens);
   },

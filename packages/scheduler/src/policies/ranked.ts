@@ -1,6 +1,6 @@
 import { branchCount, type Rule } from '@gateskip/gate';
 import { branchRules, branchValues } from '../branch-rules.js';
-import { calibratedShares, checkUniformReach, uniformShare } from '../branch-shares.js';
+import { calibratedShares, checkUniformReach, uniformShareOf } from '../branch-shares.js';
 import { fixedPolicy, fullPlan } from '../fixed-policy.js';
 import { readOptions } from '../options.js';
 import type { Policy, PolicyContext, PolicyFactory } from '../policy.js';
@@ -19,7 +19,7 @@ export function rankedPolicy(factory: PolicyFactory, context: PolicyContext, rul
   if (shares === 'calibrated') values = Float32Array.from(calibratedShares(factory.name, context, context.calibration!, options, target));
   else {
     checkUniformReach(factory.name, context, gates, options, target);
-    values = branchValues(uniformShare(shape, gates, options, target.axis, target.value), isProtected);
+    values = branchValues(uniformShareOf(shape, gates, options, target.axis)(target.value), isProtected);
   }
   return fixedPolicy(factory, context, { scorer: 'gate', rules: branchRules(rule, isProtected), values, kv }, pinnedTokens);
 }

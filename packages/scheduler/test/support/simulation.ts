@@ -72,7 +72,9 @@ export function calibrate(scores: readonly Float32Array[]): Calibration {
   const branchSkips: number[][] = [];
   for (let knot = 0; knot <= 40; knot++) {
     const threshold = knot === 0 ? 0 : pooled[Math.floor((knot / 42) * pooled.length)]!;
-    const shares = byBranch.map((column, branch) => (isFree[branch] ? column.filter((score) => score <= threshold).length / column.length : 0));
+    const shares = byBranch.map((column, branch) =>
+      isFree[branch] ? column.filter((score) => score <= threshold).length / column.length : 0,
+    );
     const skip = shares.reduce((sum, share) => sum + share, 0) / branches;
     curve.push({ threshold, skip, net: netFromSkips(shape, gates, { skipShares: shares, scored: isFree, context: 512, kv: 'project' }) });
     branchSkips.push(shares);
@@ -103,7 +105,11 @@ export function runRows(plan: Plan, position: number, scores: readonly Float32Ar
 }
 
 /** Decodes a whole text token by token after its prompt; what each decode step held, and of which weight. */
-export function decode(sequence: SequencePolicy, promptTokens: number, scores: readonly Float32Array[]): { readonly skip: number; readonly macs: number; readonly denseMacs: number }[] {
+export function decode(
+  sequence: SequencePolicy,
+  promptTokens: number,
+  scores: readonly Float32Array[],
+): { readonly skip: number; readonly macs: number; readonly denseMacs: number }[] {
   if (promptTokens > 0) sequence.observe(runRows(sequence.plan(0, promptTokens), 0, scores.slice(0, promptTokens)));
   return scores.slice(promptTokens).map((row, step) => {
     const position = promptTokens + step;
