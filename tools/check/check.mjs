@@ -30,7 +30,7 @@ const steps = {
   typecheck: { title: 'Typecheck of every package and the tools', run: checkTypes },
   api: { title: 'API reports', run: checkApiReports, needsBuild: true },
   packed: { title: 'Packages as they would be published', run: checkPacked, needsBuild: true },
-  examples: { title: 'README examples', run: checkExamples, needsBuild: true },
+  examples: { title: 'README examples and links', run: checkExamples, needsBuild: true },
   tests: { title: 'Tests', run: runTests },
 };
 

@@ -1,12 +1,29 @@
-import { relative } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { deadLinks } from '../../examples/dead-links.mjs';
 import { packageExamples } from '../../examples/readme-examples.mjs';
 import { workspacePackages } from '../../workspace/packages.mjs';
 import { runProgram, tail } from '../../workspace/run-program.mjs';
 
 const timeoutMs = 180_000;
 
+const notOurs = /^(node_modules|dist|build.*|temp|fixtures|\..*)$/;
+
+/** Every Markdown file below a folder. @param {string} folder @returns {string[]} */
+function markdownFiles(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.isDirectory()) return notOurs.test(entry.name) ? [] : markdownFiles(join(folder, entry.name));
+    return entry.name.endsWith('.md') ? [join(folder, entry.name)] : [];
+  });
+}
+
 /** Every example is what its README shows and runs against the built packages. @type {import('../check.mjs').Step} */
 export async function checkExamples({ root, env, tally, note }) {
+  for (const path of markdownFiles(root)) {
+    const dead = deadLinks(path);
+    if (dead.length > 0) tally.fail(`links of ${relative(root, path)}`, `These lead nowhere: ${dead.join(', ')}.`);
+    else tally.pass();
+  }
   for (const workspacePackage of workspacePackages(root)) {
     if (workspacePackage.manifest.private) continue;
     const { files, problems } = packageExamples(workspacePackage);

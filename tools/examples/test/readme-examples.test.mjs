@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { deadLinks } from '../dead-links.mjs';
 import { packageExamples } from '../readme-examples.mjs';
 
 /** @type {string[]} */
@@ -37,4 +38,12 @@ it('finds a missing README and one without an example, and lets an app go withou
 it('finds an example that is too long', () => {
   const long = 'console.log(1);\n'.repeat(11);
   expect(problems(`\`\`\`js\n${long}\`\`\`\n`, long).join()).toMatch(/11 lines/);
+});
+
+it('finds links that lead nowhere, and only those', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'examples-'));
+  folders.push(folder);
+  const path = join(folder, 'a.md');
+  writeFileSync(path, '[self](a.md#part) [web](https://example.org/x) [gone](docs/gone.md)\n```md\n[code](nothing.md)\n```\n');
+  expect(deadLinks(path)).toEqual(['docs/gone.md']);
 });
