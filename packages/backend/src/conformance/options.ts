@@ -1,3 +1,4 @@
+import type { Model } from '@gateskip/model';
 import type { Backend, LoadOptions } from '../contract.js';
 
 /** How far a backend may be from the oracle. State what your number formats imply; do not tune until green. */
@@ -18,10 +19,16 @@ export interface ConformanceOptions {
   readonly backend: Backend;
   /** What is right: the reference backend. */
   readonly oracle: Backend;
-  /** Default: {@link FLOAT32_TOLERANCE}. */
-  readonly tolerance?: Tolerance;
+  /** Default: {@link FLOAT32_TOLERANCE}. A function where it depends on the model, e.g. on its tensor types. */
+  readonly tolerance?: Tolerance | ((model: Model) => Tolerance);
   /** How the backend under test is loaded, e.g. `{ threads: 2, extra: { isa: 'avx2' } }`. */
   readonly load?: Pick<LoadOptions, 'threads' | 'extra'>;
+}
+
+/** The tolerance that the options state for a model. */
+export function toleranceFor(options: ConformanceOptions, model: Model): Tolerance {
+  const { tolerance = FLOAT32_TOLERANCE } = options;
+  return typeof tolerance === 'function' ? tolerance(model) : tolerance;
 }
 
 /** One check. Wire the list into any test runner. */

@@ -2,7 +2,7 @@ import type { GateAdapter, Model } from '@gateskip/model';
 import type { BackendRequest, LoadOptions, Runner } from '../contract.js';
 import { compareResults, compareUsage } from './compare.js';
 import { ConformanceError } from './conformance-error.js';
-import { type ConformanceOptions, FLOAT32_TOLERANCE, type Tolerance } from './options.js';
+import { type ConformanceOptions, type Tolerance, toleranceFor } from './options.js';
 import { createRandomAdapter, type RandomAdapterOptions } from './random-adapter.js';
 import { type PlayedStep, play, type Scenario } from './scenario.js';
 import { tunePlans } from './tune-plans.js';
@@ -31,7 +31,7 @@ export async function withSession(
   try {
     const tested = await options.backend.load(model, { ...shared, ...options.load });
     try {
-      await body({ model, oracle, tested, tolerance: options.tolerance ?? FLOAT32_TOLERANCE });
+      await body({ model, oracle, tested, tolerance: toleranceFor(options, model) });
     } finally {
       await tested.close();
     }
@@ -72,7 +72,7 @@ export async function tunedSetup(
   adapterOptions: Omit<RandomAdapterOptions, 'seed'>,
   scenario: Scenario,
 ): Promise<TunedSetup> {
-  const needed = 2 * (options.tolerance ?? FLOAT32_TOLERANCE).scores;
+  const needed = 2 * toleranceFor(options, model).scores;
   let widest = 0;
   for (let seed = 1; seed <= TUNING_ATTEMPTS; seed++) {
     const adapter = createRandomAdapter(model, { ...adapterOptions, seed });

@@ -1,0 +1,161 @@
+// Grouped-query attention over the rows of K/V that exist.
+#include <algorithm>
+#include <cmath>
+
+#include "step-run.h"
+
+namespace gateskip {
+
+void StepRun::attention(size_t branch) {
+  const size_t index = branch / 2;
+  const LayerWeights& layer = weights_.layers[index];
+  // Kept rows first, then those that only leave their K and V.
+  std::vector<uint32_t> computed = kept_;
+  for (size_t row = 0; row < rows_; ++row)
+    if (runs_[row] == 0 && (planOf(row).kv == KvMode::project || (planOf(row).kv == KvMode::alias && index == 0)))
+      computed.push_back(static_cast<uint32_t>(row));
+  takeKvRows(index, computed);
+
+  const size_t queryStride = layer.query.shape.outputStride();
+  const size_t kvStride = layer.key.shape.outputStride();
+  const size_t attendedStride = roundUp(sizes_.queryWidth(), 32);
+  const size_t outStride = layer.attentionOutput.shape.outputStride();
+  const bool quantized = layer.query.shape.quantized() || layer.key.shape.quantized() || layer.value.shape.quantized();
+  const double d = static_cast<double>(sizes_.hidden);
+  const double q = static_cast<double>(sizes_.queryWidth());
+  const double kv = static_cast<double>(sizes_.kvWidth());
+  for (uint32_t row : computed) request_.out.macs[planOfRow_[row]] += 2 * d * kv;
+
+  for (size_t pass = 0; pass < 2; ++pass) {
+    const std::vector<uint32_t>& queryRows = pass == 0 ? kept_ : twice_;
+    const std::vector<uint32_t>& rows = pass == 0 ? computed : twice_;
+    if (rows.empty()) break;
+    const Activations x = normRows(rows, layer.attentionNorm, quantized);
+    float* queries = scratch_.queries.ensure(rows.size() * queryStride);
+    float* keys = scratch_.keys.ensure(rows.size() * kvStride);
+    float* values = scratch_.values.ensure(rows.size() * kvStride);
+    // K and V come from the first run alone.
+    const size_t kvRows = pass == 0 ? rows.size() : 0;
+    multiply(pool_, kernels_,
+             {{&layer.query.shape, queries, queryStride, queryRows.size()}, {&layer.key.shape, keys, kvStride, kvRows}, {&layer.value.shape, values, kvStride, kvRows}}, x);
+    rotateAndStore(index, rows, queryRows.size(), pass == 0);
+    if (queryRows.empty()) break;
+    scratch_.attended.ensure(queryRows.size() * attendedStride);
+    attend(index, queryRows);
+    const Activations attended = quantizeRows(scratch_.attended.data(), queryRows.size(), attendedStride, layer.attentionOutput.shape.quantized());
+    float* product = scratch_.product.ensure(queryRows.size() * outStride);
+    multiply(pool_, kernels_, {{&layer.attentionOutput.shape, product, outStride, queryRows.size()}}, attended);
+    addToStream(branch, queryRows, outStride, pass);
+    for (uint32_t row : queryRows) {
+      const double visible = static_cast<double>(sequenceOfRow_[row]->layers[index].visible(positions_[row]));
+      request_.out.macs[planOfRow_[row]] += 2 * d * q + 2 * q * visible;
+    }
+  }
+}
+
+// Enters the step's rows into the layer's tables, in order of position, before anything is computed.
+void StepRun::takeKvRows(size_t layer, const std::vector<uint32_t>& computed) {
+  std::fill(kvTarget_.begin(), kvTarget_.end(), nullptr);
+  std::vector<uint8_t> own(rows_, 0);
+  for (uint32_t row : computed) own[row] = 1;
+  KvPool& pool = runner_.kv();
+  for (size_t row = 0; row < rows_; ++row) {
+    Sequence& sequence = *sequenceOfRow_[row];
+    if (own[row] != 0) {
+      const KvRowId id = pool.take(layer);
+      sequence.layers[layer].append(pool, positions_[row], id);
+      kvTarget_[row] = pool.row(id);
+    } else if (planOf(row).kv == KvMode::alias && layer > 0) {
+      const LayerRows& below = sequence.layers[layer - 1];
+      const size_t count = below.visible(positions_[row]);
+      if (count > 0 && below.positions[count - 1] == positions_[row]) {
+        const KvRowId id = below.ids[count - 1];
+        pool.retain(id);
+        sequence.layers[layer].append(pool, positions_[row], id);
+      }
+    }
+  }
+}
+
+void StepRun::rotateAndStore(size_t layer, const std::vector<uint32_t>& rows, size_t queryRows, bool storeKv) {
+  const LayerWeights& weights = weights_.layers[layer];
+  const size_t queryStride = weights.query.shape.outputStride();
+  const size_t kvStride = weights.key.shape.outputStride();
+  const size_t size = sizes_.headSize;
+  const size_t headStride = sizes_.headStride();
+  const size_t half = sizes_.frequencies.size();
+  const float scale = 1.0f / std::sqrt(static_cast<float>(size));
+  float* padded = scratch_.paddedQueries.ensure(rows.size() * sizes_.heads * headStride);
+  // Per thread: one head, zero beyond its size.
+  float* heads = scratch_.attendScratch.ensure(pool_.threads() * headStride);
+  const bool halves = runner_.halfKv();
+  const auto store = [&](const float* numbers, uint8_t* row, size_t offset) {
+    if (halves)
+      kernels_.toF16(numbers, reinterpret_cast<uint16_t*>(row) + offset, headStride);
+    else
+      std::copy(numbers, numbers + headStride, reinterpret_cast<float*>(row) + offset);
+  };
+  forRows(pool_, rows.size(), 8, [&](size_t i, size_t thread) {
+    const uint32_t row = rows[i];
+    const float* cosines = scratch_.cosines.data() + row * half;
+    const float* sines = scratch_.sines.data() + row * half;
+    if (i < queryRows) {
+      for (size_t head = 0; head < sizes_.heads; ++head) {
+        float* from = scratch_.queries.data() + i * queryStride + head * size;
+        float* to = padded + (i * sizes_.heads + head) * headStride;
+        kernels_.rotate(from, 2 * half, sizes_.interleaved, cosines, sines);
+        for (size_t j = 0; j < size; ++j) to[j] = from[j] * scale;
+        std::fill(to + size, to + headStride, 0.0f);
+      }
+    }
+    if (!storeKv) return;
+    float* one = heads + thread * headStride;
+    std::fill(one, one + headStride, 0.0f);
+    for (size_t head = 0; head < sizes_.kvHeads; ++head) {
+      const float* key = scratch_.keys.data() + i * kvStride + head * size;
+      std::copy(key, key + size, one);
+      kernels_.rotate(one, 2 * half, sizes_.interleaved, cosines, sines);
+      store(one, kvTarget_[row], head * headStride);
+      const float* value = scratch_.values.data() + i * kvStride + head * size;
+      std::copy(value, value + size, one);
+      store(one, kvTarget_[row], (sizes_.kvHeads + head) * headStride);
+    }
+  });
+}
+
+void StepRun::attend(size_t layer, const std::vector<uint32_t>& rows) {
+  const size_t size = sizes_.headSize;
+  const size_t headStride = sizes_.headStride();
+  const size_t group = sizes_.heads / sizes_.kvHeads;
+  const size_t attendedStride = roundUp(sizes_.queryWidth(), 32);
+  size_t longest = 0;
+  for (uint32_t row : rows) longest = std::max(longest, sequenceOfRow_[row]->layers[layer].visible(positions_[row]));
+  const size_t scoreFloats = group * roundUp(longest, 16);
+  const size_t threadFloats = roundUp(scoreFloats + group * headStride, 16);
+  float* scratch = scratch_.attendScratch.ensure(pool_.threads() * threadFloats);
+  pool_.run(rows.size() * sizes_.kvHeads, [&](size_t task, size_t thread) {
+    const size_t i = task / sizes_.kvHeads;
+    const size_t kvHead = task % sizes_.kvHeads;
+    const LayerRows& table = sequenceOfRow_[rows[i]]->layers[layer];
+    AttendHead head;
+    head.queries = scratch_.paddedQueries.data() + (i * sizes_.heads + kvHead * group) * headStride;
+    head.rows = table.pointers.data();
+    head.visible = table.visible(positions_[rows[i]]);
+    head.group = group;
+    head.headStride = headStride;
+    head.keyOffset = kvHead * headStride;
+    head.valueOffset = (sizes_.kvHeads + kvHead) * headStride;
+    head.halves = runner_.halfKv();
+    head.scratch = scratch + thread * threadFloats;
+    head.output = head.scratch + scoreFloats;
+    kernels_.attend(head);
+    float* to = scratch_.attended.data() + i * attendedStride + kvHead * group * size;
+    for (size_t g = 0; g < group; ++g) std::copy(head.output + g * headStride, head.output + g * headStride + size, to + g * size);
+  });
+  for (size_t i = 0; i < rows.size(); ++i) {
+    float* row = scratch_.attended.data() + i * attendedStride;
+    std::fill(row + sizes_.queryWidth(), row + attendedStride, 0.0f);
+  }
+}
+
+}  // namespace gateskip

@@ -1,0 +1,16 @@
+// Which instruction sets this build has and this machine can run.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "kernels.h"
+
+namespace gateskip {
+
+// Usable here, best first; always ends with scalar.
+std::vector<const Kernels*> availableKernels();
+
+// By name, or the best when `name` is empty. Null when the build or the machine lacks it.
+const Kernels* selectKernels(const std::string& name);
+
+}  // namespace gateskip

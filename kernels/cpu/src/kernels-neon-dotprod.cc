@@ -1,0 +1,9 @@
+#include "kernels-impl.h"
+#include "simd/neon.h"
+
+namespace gateskip {
+
+extern const Kernels neonDotprodKernels;
+const Kernels neonDotprodKernels = KernelsOf<simd::NeonDotprod>::table();
+
+}  // namespace gateskip

@@ -1,0 +1,9 @@
+#include "kernels-impl.h"
+#include "simd/scalar.h"
+
+namespace gateskip {
+
+extern const Kernels scalarKernels;
+const Kernels scalarKernels = KernelsOf<simd::Scalar>::table();
+
+}  // namespace gateskip

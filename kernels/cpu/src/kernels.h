@@ -1,0 +1,61 @@
+// What every instruction set provides. A row's result depends on that row alone: the order of its floating-point
+// operations is fixed, whatever rows stand beside it and however tiles are dealt to threads.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "packed-matrix.h"
+
+namespace gateskip {
+
+// Rows of activations, as floats and (where a block-format weight reads them) as int8 with one scale per block of 32.
+struct Activations {
+  const float* values = nullptr;    // [rows, stride] f32, zero beyond the real columns
+  size_t stride = 0;                // multiple of 32
+  const int8_t* quants = nullptr;   // [rows, stride]
+  const float* scales = nullptr;    // [rows, stride / 32]
+  const int32_t* sums = nullptr;    // [rows, stride / 32]: sum of a block's quants
+};
+
+// One query row against K/V rows of one K/V head, for the `group` query heads that share it.
+struct AttendHead {
+  const float* queries;             // [group, headStride] f32, already divided by sqrt(head size)
+  const uint8_t* const* rows;       // visible K/V rows in order of position
+  size_t visible;
+  size_t group;
+  size_t headStride;                // head size padded to 16
+  size_t keyOffset;                 // in numbers of the row's format
+  size_t valueOffset;
+  bool halves;                      // rows are f16, else f32
+  float* scratch;                   // [group, visible padded to 16]
+  float* output;                    // [group, headStride]
+};
+
+struct Kernels {
+  const char* name;
+  // out[row, 16 tile ..] = weights . activations, for tiles tileBegin..tileEnd and `rows` rows; out has outStride floats a row.
+  void (*matmul)(const PackedMatrix& weights, size_t tileBegin, size_t tileEnd, const Activations& x, size_t rows, float* out,
+                 size_t outStride);
+  // 1 / sqrt(mean(x^2) + epsilon) over `columns`; x is padded with zeros to a multiple of 16.
+  float (*inverseRms)(const float* x, size_t columns, float epsilon);
+  float (*squaredNorm)(const float* x, size_t columns);
+  float (*dot)(const float* a, const float* b, size_t columns);
+  // out = x * scale * weight, padded length.
+  void (*scaleBy)(const float* x, float scale, const float* weight, float* out, size_t padded);
+  // int8 per block of 32: scale = max|x| / 127; a block that is not finite gets a NaN scale, so that it stays visible.
+  void (*quantize)(const float* x, size_t blocks, int8_t* quants, float* scales, int32_t* sums);
+  // out = silu(gate) * up
+  void (*siluMultiply)(const float* gate, const float* up, float* out, size_t padded);
+  void (*silu)(float* x, size_t padded);
+  void (*sigmoid)(float* x, size_t padded);
+  // y += x ; y += x * g
+  void (*add)(float* y, const float* x, size_t padded);
+  void (*addProduct)(float* y, const float* x, const float* g, size_t padded);
+  // Rotates pairs (2i, 2i + 1) or (i, i + size / 2) of the first `size` dimensions; cosines and sines [size / 2].
+  void (*rotate)(float* head, size_t size, bool interleaved, const float* cosines, const float* sines);
+  // out = f16(x), saturated to the largest finite value; NaN stays NaN.
+  void (*toF16)(const float* x, uint16_t* out, size_t padded);
+  void (*attend)(const AttendHead& head);
+};
+
+}  // namespace gateskip

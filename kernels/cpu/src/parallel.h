@@ -1,0 +1,54 @@
+// Matrix products and row loops dealt to the pool.
+#pragma once
+#include <algorithm>
+#include <initializer_list>
+
+#include "kernels.h"
+#include "thread-pool.h"
+
+namespace gateskip {
+
+// weights . activations for the first `rows` rows into out; outStride is at least the matrix's padded row count, or the
+// padded width of the consumer where that is larger or equal.
+struct Product {
+  const PackedMatrix* weights;
+  float* out;
+  size_t outStride;
+  size_t rows;
+};
+
+// Products that read the same activations run as one loop over all their tiles.
+inline void multiply(ThreadPool& pool, const Kernels& kernels, std::initializer_list<Product> products, const Activations& x) {
+  size_t tiles = 0;
+  for (const Product& p : products)
+    if (p.rows > 0) tiles += p.weights->tiles;
+  if (tiles == 0) return;
+  const size_t tasks = pool.threads() == 1 ? 1 : std::min(tiles, pool.threads() * 4);
+  pool.run(tasks, [&](size_t task, size_t) {
+    size_t begin = tiles * task / tasks;
+    const size_t end = tiles * (task + 1) / tasks;
+    size_t base = 0;
+    for (const Product& p : products) {
+      if (p.rows == 0) continue;
+      const size_t last = base + p.weights->tiles;
+      if (begin < last && begin < end) {
+        const size_t stop = std::min(end, last);
+        kernels.matmul(*p.weights, begin - base, stop - base, x, p.rows, p.out, p.outStride);
+        begin = stop;
+      }
+      base = last;
+    }
+  });
+}
+
+// body(row, thread) for every row; rows of one task lie together.
+template <typename Body>
+void forRows(ThreadPool& pool, size_t rows, size_t rowsPerTask, Body&& body) {
+  const size_t tasks = (rows + rowsPerTask - 1) / rowsPerTask;
+  pool.run(tasks, [&](size_t task, size_t thread) {
+    const size_t end = std::min(rows, (task + 1) * rowsPerTask);
+    for (size_t row = task * rowsPerTask; row < end; ++row) body(row, thread);
+  });
+}
+
+}  // namespace gateskip

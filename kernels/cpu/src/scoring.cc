@@ -1,0 +1,63 @@
+// Scores of a branch for the rows that need one, and what the plans make of them.
+#include <cmath>
+#include <limits>
+
+#include "step-run.h"
+
+namespace gateskip {
+
+bool StepRun::needsGate(const StepPlan& plan, size_t branch) const {
+  if (!gates_.present || gates_.after) return false;
+  if (request_.out.scores != nullptr && plan.scorer != Scorer::random) return true;
+  return plan.scorer == Scorer::gate && (gates_.multiplies || ruleRanks(static_cast<Rule>(plan.rules[branch])));
+}
+
+void StepRun::scoreRows(size_t branch, const AlignedBuffer<float>& norm) {
+  float* scores = scratch_.scores.ensure(rows_);
+  gated_.clear();
+  for (size_t row = 0; row < rows_; ++row) {
+    const StepPlan& plan = planOf(row);
+    scores[row] = std::numeric_limits<float>::quiet_NaN();
+    if (plan.scorer == Scorer::random) scores[row] = randomScore(plan.seed, positions_[row], static_cast<uint32_t>(branch));
+    if (needsGate(plan, branch)) {
+      factorSlot_[row] = static_cast<uint32_t>(gated_.size());
+      gated_.push_back(static_cast<uint32_t>(row));
+    }
+  }
+  if (!gated_.empty()) {
+    const Gate& gate = gates_.gates[branch];
+    if (gates_.scalar()) {
+      // w . norm(x) = (w * norm weight) . x / rms(x): the row itself need not be normed to be scored.
+      forRows(pool_, gated_.size(), 32, [&](size_t i, size_t) {
+        const float* x = streamRow(gated_[i]);
+        const float scale = kernels_.inverseRms(x, sizes_.hidden, sizes_.epsilon);
+        const float score = logisticOf(static_cast<double>(scale) * kernels_.dot(x, gate.normedScalar.data(), sizes_.hidden) + gate.scalarBias);
+        scores[gated_[i]] = score;
+        scalarFactor_[gated_[i]] = score;
+      });
+    } else {
+      const Activations x = normRows(gated_, norm, false);
+      float* factors = scratch_.factors.ensure(gated_.size() * hiddenStride_);
+      std::vector<float> compact(gated_.size());
+      evaluateGate(gate, gates_, sizes_, kernels_, pool_, x.values, gated_.size(), scratch_.gate, factors, compact.data());
+      for (size_t i = 0; i < gated_.size(); ++i) scores[gated_[i]] = compact[i];
+    }
+  }
+  if (request_.out.scores != nullptr) std::copy(scores, scores + rows_, request_.out.scores + branch * rows_);
+}
+
+void StepRun::decideRows(size_t branch) {
+  for (size_t i = 0; i < request_.plans.size(); ++i) {
+    const StepPlan& plan = request_.plans[i];
+    decide(static_cast<Rule>(plan.rules[branch]), plan.values[branch], rowsOfPlan_[i], scratch_.scores.data(), plan.pinned, runs_.data());
+  }
+  kept_.clear();
+  twice_.clear();
+  for (size_t row = 0; row < rows_; ++row) {
+    if (runs_[row] > 0) kept_.push_back(static_cast<uint32_t>(row));
+    if (runs_[row] > 1) twice_.push_back(static_cast<uint32_t>(row));
+    if (request_.out.keptRows != nullptr) request_.out.keptRows[branch * rows_ + row] = runs_[row] > 0 ? 1 : 0;
+  }
+}
+
+}  // namespace gateskip

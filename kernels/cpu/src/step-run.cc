@@ -1,0 +1,288 @@
+#include "step-run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "logits.h"
+#include "status.h"
+#include "step.h"
+
+namespace gateskip {
+
+void runStep(Runner& runner, const StepRequest& request) {
+  StepRun run(runner, request);
+  run.run();
+}
+
+StepRun::StepRun(Runner& runner, const StepRequest& request)
+    : runner_(runner),
+      request_(request),
+      weights_(runner.weights()),
+      sizes_(runner.weights().sizes),
+      gates_(runner.gates()),
+      kernels_(runner.kernels()),
+      pool_(runner.pool()),
+      scratch_(runner.scratch()),
+      rows_(request.rows),
+      hiddenStride_(sizes_.hiddenStride()),
+      gateMacs_(gates_.present ? gates_.macs(sizes_.hidden) : 0) {
+  checkRequest();
+  planOfRow_.resize(rows_);
+  positions_.resize(rows_);
+  sequenceOfRow_.resize(rows_);
+  rowsOfPlan_.resize(request.plans.size());
+  for (const StepSegment& segment : request.segments) {
+    Sequence& sequence = runner.sequence(segment.sequence);
+    for (uint32_t i = 0; i < segment.length; ++i) {
+      const uint32_t row = segment.start + i;
+      planOfRow_[row] = segment.plan;
+      positions_[row] = sequence.length + i;
+      sequenceOfRow_[row] = &sequence;
+      rowsOfPlan_[segment.plan].push_back(row);
+    }
+    for (LayerRows& layer : sequence.layers) layer.reserveMore(segment.length);
+  }
+  runs_.resize(rows_);
+  factorSlot_.resize(rows_);
+  scalarFactor_.resize(rows_);
+  kvTarget_.resize(rows_);
+}
+
+// The caller has checked the request and told the user what is wrong; here nothing may be read outside its buffers.
+void StepRun::checkRequest() {
+  size_t next = 0;
+  for (const StepSegment& segment : request_.segments) {
+    if (segment.start != next || segment.length == 0 || segment.length > rows_ - next || segment.plan >= request_.plans.size())
+      fail(StatusCode::invalidArgument, "The segments do not cover the rows in order.");
+    if (runner_.sequence(segment.sequence).length + size_t{segment.length} > sizes_.context)
+      fail(StatusCode::invalidArgument, "A segment is longer than the context.");
+    next += segment.length;
+  }
+  if (next != rows_ || rows_ == 0) fail(StatusCode::invalidArgument, "The segments do not cover the rows in order.");
+  for (size_t row = 0; row < rows_; ++row)
+    if (request_.tokens[row] < 0 || static_cast<size_t>(request_.tokens[row]) >= sizes_.vocabulary)
+      fail(StatusCode::invalidArgument, "A token is outside the vocabulary.");
+  for (size_t i = 0; i < request_.outputCount; ++i)
+    if (request_.outputs[i] < 0 || static_cast<size_t>(request_.outputs[i]) >= rows_) fail(StatusCode::invalidArgument, "An output row is outside the step.");
+  if (request_.topCount > sizes_.vocabulary) fail(StatusCode::invalidArgument, "More logits are asked than there are tokens.");
+}
+
+void StepRun::checkCancelled() const {
+  if (request_.cancelled != nullptr && request_.cancelled->load(std::memory_order_relaxed)) fail(StatusCode::aborted, "The step was aborted.");
+}
+
+void StepRun::run() {
+  embed();
+  for (size_t branch = 0; branch < sizes_.branches(); ++branch) {
+    checkCancelled();
+    runBranch(branch);
+  }
+  checkCancelled();
+  writeLogits();
+}
+
+void StepRun::embed() {
+  scratch_.stream.ensure(rows_ * hiddenStride_);
+  const size_t half = sizes_.frequencies.size();
+  float* cosines = scratch_.cosines.ensure(rows_ * half);
+  float* sines = scratch_.sines.ensure(rows_ * half);
+  forRows(pool_, rows_, 16, [&](size_t row, size_t) {
+    float* x = streamRow(row);
+    std::fill(x, x + hiddenStride_, 0.0f);
+    unpackRow(weights_.tokenEmbedding.shape, static_cast<size_t>(request_.tokens[row]), x);
+    for (size_t i = 0; i < half; ++i) {
+      const double angle = static_cast<double>(positions_[row]) * sizes_.frequencies[i];
+      cosines[row * half + i] = static_cast<float>(std::cos(angle));
+      sines[row * half + i] = static_cast<float>(std::sin(angle));
+    }
+  });
+  const double layers = static_cast<double>(sizes_.layers);
+  const double d = static_cast<double>(sizes_.hidden);
+  const double q = static_cast<double>(sizes_.queryWidth());
+  const double kv = static_cast<double>(sizes_.kvWidth());
+  const double fixed = d * (q + 2 * kv) + q * d + 3 * d * static_cast<double>(sizes_.intermediate);
+  for (size_t row = 0; row < rows_; ++row) request_.out.denseMacs[planOfRow_[row]] += layers * (fixed + 2 * q * (positions_[row] + 1.0));
+}
+
+void StepRun::runBranch(size_t branch) {
+  const LayerWeights& layer = weights_.layers[branch / 2];
+  const AlignedBuffer<float>& norm = branch % 2 == 0 ? layer.attentionNorm : layer.mlpNorm;
+  scoreRows(branch, norm);
+  decideRows(branch);
+  recordBefore(branch, norm);
+  if (branch % 2 == 0)
+    attention(branch);
+  else
+    mlp(branch);
+  addStandIns(branch);
+  count(branch);
+  recordAfter(branch);
+}
+
+// Attention counts its own products where it knows how many rows each query saw.
+void StepRun::count(size_t branch) {
+  const double mlpMacs = 3.0 * static_cast<double>(sizes_.hidden) * static_cast<double>(sizes_.intermediate);
+  for (size_t row = 0; row < rows_; ++row) {
+    const StepPlan& plan = planOf(row);
+    const uint32_t planIndex = planOfRow_[row];
+    const bool ranked = plan.scorer == Scorer::gate && ruleRanks(static_cast<Rule>(plan.rules[branch]));
+    double& macs = request_.out.macs[planIndex];
+    if (ranked) macs += gateMacs_;
+    if (runs_[row] == 0) continue;
+    request_.out.kept[planIndex * sizes_.branches() + branch] += 1;
+    if (!ranked && multiplies(plan)) macs += runs_[row] * gateMacs_;
+    if (branch % 2 == 1) macs += runs_[row] * mlpMacs;
+  }
+}
+
+void StepRun::addStandIns(size_t branch) {
+  if (gates_.standIns.empty()) return;
+  const float* standIn = gates_.standIns[branch].data();
+  for (size_t row = 0; row < rows_; ++row)
+    if (runs_[row] == 0 && planOf(row).standIns) kernels_.add(streamRow(row), standIn, hiddenStride_);
+}
+
+Activations StepRun::normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized) {
+  float* normed = scratch_.normed.ensure(rows.size() * hiddenStride_);
+  const size_t blocks = hiddenStride_ / blockColumns;
+  int8_t* quants = nullptr;
+  float* scales = nullptr;
+  int32_t* sums = nullptr;
+  if (quantized) {
+    quants = scratch_.quants.ensure(rows.size() * hiddenStride_);
+    scales = scratch_.scales.ensure(rows.size() * blocks);
+    sums = scratch_.sums.ensure(rows.size() * blocks);
+  }
+  forRows(pool_, rows.size(), 8, [&](size_t i, size_t) {
+    const float* x = streamRow(rows[i]);
+    float* to = normed + i * hiddenStride_;
+    kernels_.scaleBy(x, kernels_.inverseRms(x, sizes_.hidden, sizes_.epsilon), norm.data(), to, hiddenStride_);
+    if (quantized) kernels_.quantize(to, blocks, quants + i * hiddenStride_, scales + i * blocks, sums + i * blocks);
+  });
+  Activations x;
+  x.values = normed;
+  x.stride = hiddenStride_;
+  x.quants = quants;
+  x.scales = scales;
+  x.sums = sums;
+  return x;
+}
+
+Activations StepRun::quantizeRows(const float* values, size_t rows, size_t stride, bool quantized) {
+  Activations x;
+  x.values = values;
+  x.stride = stride;
+  if (quantized) {
+    const size_t blocks = stride / blockColumns;
+    int8_t* quants = scratch_.quants.ensure(rows * stride);
+    float* scales = scratch_.scales.ensure(rows * blocks);
+    int32_t* sums = scratch_.sums.ensure(rows * blocks);
+    forRows(pool_, rows, 8, [&](size_t i, size_t) {
+      kernels_.quantize(values + i * stride, blocks, quants + i * stride, scales + i * blocks, sums + i * blocks);
+    });
+    x.quants = quants;
+    x.scales = scales;
+    x.sums = sums;
+  }
+  return x;
+}
+
+void StepRun::addToStream(size_t branch, const std::vector<uint32_t>& rows, size_t productStride, size_t pass) {
+  const float* product = scratch_.product.data();
+  const float* factors = scratch_.factors.data();
+  const size_t width = roundUp(sizes_.hidden, 16);
+  const bool anyProduct = gates_.present && gates_.multiplies;
+  std::vector<float> scores;
+  // Gates that read the branch's output are asked here; those of a second run read what that run read.
+  if (anyProduct || (gates_.present && gates_.after && request_.out.scores != nullptr)) {
+    if (gates_.after) {
+      float* input = scratch_.normed.ensure(rows.size() * hiddenStride_);
+      for (size_t i = 0; i < rows.size(); ++i) {
+        std::copy(product + i * productStride, product + i * productStride + width, input + i * hiddenStride_);
+        std::fill(input + i * hiddenStride_ + width, input + (i + 1) * hiddenStride_, 0.0f);
+      }
+    }
+    if (gates_.after || pass > 0) {
+      const Gate& gate = gates_.gates[branch];
+      scores.resize(rows.size());
+      if (gates_.scalar()) {
+        for (size_t i = 0; i < rows.size(); ++i)
+          scores[i] = logisticOf(static_cast<double>(kernels_.dot(scratch_.normed.data() + i * hiddenStride_, gate.scalarWeight.data(), sizes_.hidden)) + gate.scalarBias);
+      } else {
+        evaluateGate(gate, gates_, sizes_, kernels_, pool_, scratch_.normed.data(), rows.size(), scratch_.gate, scratch_.factors.ensure(rows.size() * hiddenStride_), scores.data());
+      }
+      factors = scratch_.factors.data();
+      for (size_t i = 0; i < rows.size(); ++i) {
+        scalarFactor_[rows[i]] = scores[i];
+        factorSlot_[rows[i]] = static_cast<uint32_t>(i);
+        if (gates_.after && pass == 0 && request_.out.scores != nullptr && planOf(rows[i]).scorer != Scorer::random)
+          request_.out.scores[branch * rows_ + rows[i]] = scores[i];
+      }
+    }
+  }
+  forRows(pool_, rows.size(), 32, [&](size_t i, size_t) {
+    const uint32_t row = rows[i];
+    float* x = streamRow(row);
+    const float* y = product + i * productStride;
+    if (anyProduct && multiplies(planOf(row))) {
+      if (gates_.scalar()) {
+        const float factor = scalarFactor_[row];
+        for (size_t j = 0; j < width; ++j) x[j] += factor * y[j];
+      } else {
+        kernels_.addProduct(x, y, factors + size_t{factorSlot_[row]} * hiddenStride_, width);
+      }
+    } else {
+      kernels_.add(x, y, width);
+    }
+  });
+}
+
+void StepRun::recordBefore(size_t branch, const AlignedBuffer<float>& norm) {
+  if (request_.out.hiddenInputs == nullptr) return;
+  const size_t d = sizes_.hidden;
+  std::vector<float> normed(hiddenStride_);
+  for (size_t row = 0; row < rows_; ++row) {
+    const float* x = streamRow(row);
+    const size_t at = branch * rows_ + row;
+    kernels_.scaleBy(x, kernels_.inverseRms(x, d, sizes_.epsilon), norm.data(), normed.data(), hiddenStride_);
+    std::copy(normed.begin(), normed.begin() + static_cast<std::ptrdiff_t>(d), request_.out.hiddenInputs + at * d);
+    // The stream before the branch, until recordAfter turns it into what was added.
+    std::copy(x, x + d, request_.out.hiddenOutputs + at * d);
+    request_.out.streamNorms[at] = kernels_.squaredNorm(x, d);
+  }
+}
+
+void StepRun::recordAfter(size_t branch) {
+  if (request_.out.hiddenOutputs == nullptr) return;
+  const size_t d = sizes_.hidden;
+  for (size_t row = 0; row < rows_; ++row) {
+    float* added = request_.out.hiddenOutputs + (branch * rows_ + row) * d;
+    const float* x = streamRow(row);
+    for (size_t i = 0; i < d; ++i) added[i] = x[i] - added[i];
+  }
+}
+
+void StepRun::writeLogits() {
+  const PackedMatrix& head = weights_.head();
+  // Blocks of output rows bound the scratch that top-k needs.
+  constexpr size_t block = 32;
+  const size_t stride = head.outputStride();
+  for (size_t first = 0; first < request_.outputCount; first += block) {
+    const size_t count = std::min(block, request_.outputCount - first);
+    std::vector<uint32_t> rows(request_.outputs + first, request_.outputs + first + count);
+    const Activations x = normRows(rows, weights_.outputNorm, head.quantized());
+    float* logits = scratch_.logits.ensure(count * stride);
+    multiply(pool_, kernels_, {{&head, logits, stride, count}}, x);
+    forRows(pool_, count, 1, [&](size_t i, size_t) {
+      const size_t output = first + i;
+      if (request_.topCount == 0)
+        std::copy(logits + i * stride, logits + i * stride + sizes_.vocabulary, request_.out.logits + output * sizes_.vocabulary);
+      else
+        topLogits(logits + i * stride, sizes_.vocabulary, request_.topCount, request_.out.topTokens + output * request_.topCount,
+                  request_.out.topLogits + output * request_.topCount, request_.out.logSumExp + output);
+    });
+  }
+}
+
+}  // namespace gateskip

@@ -1,0 +1,79 @@
+// The state of one step while it runs through the layers. Rows are the step's rows; "compact" buffers hold a subset of
+// them side by side, in the order of a list of row numbers.
+#pragma once
+#include <vector>
+
+#include "parallel.h"
+#include "runner.h"
+
+namespace gateskip {
+
+class StepRun {
+ public:
+  StepRun(Runner& runner, const StepRequest& request);
+  void run();
+
+ private:
+  // step-run.cc
+  void checkRequest();
+  void embed();
+  void runBranch(size_t branch);
+  void count(size_t branch);
+  void addStandIns(size_t branch);
+  void recordBefore(size_t branch, const AlignedBuffer<float>& norm);
+  void recordAfter(size_t branch);
+  void writeLogits();
+  void checkCancelled() const;
+
+  // scoring.cc
+  void scoreRows(size_t branch, const AlignedBuffer<float>& norm);
+  void decideRows(size_t branch);
+  bool needsGate(const StepPlan& plan, size_t branch) const;
+  // Whether the gate's product applies to a row of this plan.
+  bool multiplies(const StepPlan& plan) const { return gates_.present && gates_.multiplies && plan.scorer == Scorer::gate; }
+
+  // attention-branch.cc
+  void attention(size_t branch);
+  void takeKvRows(size_t layer, const std::vector<uint32_t>& computed);
+  void rotateAndStore(size_t layer, const std::vector<uint32_t>& rows, size_t queryRows, bool storeKv);
+  void attend(size_t layer, const std::vector<uint32_t>& rows);
+
+  // mlp-branch.cc
+  void mlp(size_t branch);
+
+  // Norms the rows of the stream into the compact buffer `normed` and, where a consumer wants int8, quantises them.
+  Activations normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized);
+  // int8 of compact rows that are floats already.
+  Activations quantizeRows(const float* values, size_t rows, size_t stride, bool quantized);
+  // stream[row] += product of the compact rows, times the gate where it multiplies.
+  void addToStream(size_t branch, const std::vector<uint32_t>& rows, size_t productStride, size_t pass);
+
+  const StepPlan& planOf(size_t row) const { return request_.plans[planOfRow_[row]]; }
+  float* streamRow(size_t row) { return scratch_.stream.data() + row * hiddenStride_; }
+
+  Runner& runner_;
+  const StepRequest& request_;
+  const ModelWeights& weights_;
+  const ModelSizes& sizes_;
+  const GateModel& gates_;
+  const Kernels& kernels_;
+  ThreadPool& pool_;
+  StepScratch& scratch_;
+  size_t rows_;
+  size_t hiddenStride_;
+  double gateMacs_;
+  std::vector<uint32_t> planOfRow_;
+  std::vector<uint32_t> positions_;
+  std::vector<Sequence*> sequenceOfRow_;
+  std::vector<std::vector<uint32_t>> rowsOfPlan_;
+  // Of the current branch:
+  std::vector<uint8_t> runs_;               // times the branch runs for a row
+  std::vector<uint32_t> kept_;              // rows that run at least once
+  std::vector<uint32_t> twice_;             // rows that run twice
+  std::vector<uint32_t> gated_;             // rows whose gate was evaluated, for the place of their factors
+  std::vector<uint32_t> factorSlot_;        // row -> index into gated_
+  std::vector<float> scalarFactor_;         // row -> factor of a scalar gate
+  std::vector<uint8_t*> kvTarget_;         // row -> K/V row to fill, or null
+};
+
+}  // namespace gateskip

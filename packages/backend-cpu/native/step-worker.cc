@@ -1,0 +1,107 @@
+#include "step-worker.h"
+
+#include "arguments.h"
+
+namespace gateskip {
+
+StepWorker::StepWorker(Napi::Env env, std::shared_ptr<RunnerHandle> handle, const Napi::Object& request)
+    : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), handle_(std::move(handle)), held_(Napi::Persistent(request)) {}
+
+Napi::Value StepWorker::start(Napi::Env env, const std::shared_ptr<RunnerHandle>& handle, const Napi::Object& request) {
+  std::unique_ptr<StepWorker> worker(new StepWorker(env, handle, request));
+  worker->read(request);
+  handle->cancelled.store(false);
+  handle->busy.store(true);
+  const Napi::Promise promise = worker->deferred_.Promise();
+  worker.release()->Queue();  // frees itself when done
+  return promise;
+}
+
+void StepWorker::read(const Napi::Object& object) {
+  const ModelSizes& sizes = handle_->runner->weights().sizes;
+  const size_t branches = sizes.branches();
+  const Napi::Value tokens = object.Get("tokens");
+  if (!tokens.IsTypedArray()) fail(StatusCode::invalidArgument, "tokens must be a typed array.");
+  request_.rows = tokens.As<Napi::TypedArray>().ElementLength();
+  const size_t rows = request_.rows;
+  request_.tokens = arrayOf<int32_t>(object, "tokens", napi_int32_array, rows);
+  request_.outputCount = integerOf(object, "outputCount");
+  request_.outputs = arrayOf<int32_t>(object, "outputs", napi_int32_array, request_.outputCount);
+  request_.topCount = integerOf(object, "topCount");
+
+  const size_t segmentCount = integerOf(object, "segmentCount");
+  if (segmentCount > rows) fail(StatusCode::invalidArgument, "There are more segments than rows.");
+  const uint32_t* segments = arrayOf<uint32_t>(object, "segments", napi_uint32_array, segmentCount * 4);
+  for (size_t i = 0; i < segmentCount; ++i)
+    request_.segments.push_back({segments[4 * i], segments[4 * i + 1], segments[4 * i + 2], segments[4 * i + 3]});
+
+  const Napi::Value plansValue = object.Get("plans");
+  if (!plansValue.IsArray()) fail(StatusCode::invalidArgument, "plans must be an array.");
+  const Napi::Array plans = plansValue.As<Napi::Array>();
+  for (uint32_t i = 0; i < plans.Length(); ++i) {
+    const Napi::Value value = plans.Get(i);
+    if (!value.IsObject()) fail(StatusCode::invalidArgument, "A plan must be an object.");
+    const Napi::Object plan = value.As<Napi::Object>();
+    StepPlan p{};
+    const uint64_t scorer = integerOf(plan, "scorer");
+    const uint64_t kv = integerOf(plan, "kv");
+    if (scorer > 2 || kv > 2) fail(StatusCode::invalidArgument, "A plan has an unknown scorer or kv mode.");
+    p.scorer = static_cast<Scorer>(scorer);
+    p.kv = static_cast<KvMode>(kv);
+    p.standIns = integerOf(plan, "standIns") != 0;
+    p.seed = static_cast<uint32_t>(integerOf(plan, "seed"));
+    p.rules = arrayOf<uint8_t>(plan, "rules", napi_uint8_array, branches);
+    p.values = arrayOf<float>(plan, "values", napi_float32_array, branches);
+    p.pinned = arrayOf<uint8_t>(plan, "pinned", napi_uint8_array, rows, false);
+    for (size_t b = 0; b < branches; ++b)
+      if (p.rules[b] > static_cast<uint8_t>(Rule::repeat) || (p.rules[b] == static_cast<uint8_t>(Rule::repeat) && !(p.values[b] >= 0 && p.values[b] <= 2)))
+        fail(StatusCode::invalidArgument, "A plan has an unknown rule or repeats a branch more than twice.");
+    if (p.scorer == Scorer::gate && !handle_->runner->gates().present) fail(StatusCode::invalidArgument, "A plan asks gates that are not loaded.");
+    request_.plans.push_back(p);
+  }
+
+  const size_t planCount = request_.plans.size();
+  StepOutputs& out = request_.out;
+  out.kept = arrayOf<uint32_t>(object, "kept", napi_uint32_array, planCount * branches);
+  out.macs = arrayOf<double>(object, "macs", napi_float64_array, planCount);
+  out.denseMacs = arrayOf<double>(object, "denseMacs", napi_float64_array, planCount);
+  if (request_.topCount == 0) {
+    out.logits = arrayOf<float>(object, "logits", napi_float32_array, request_.outputCount * sizes.vocabulary);
+  } else {
+    out.topTokens = arrayOf<int32_t>(object, "topTokens", napi_int32_array, request_.outputCount * request_.topCount);
+    out.topLogits = arrayOf<float>(object, "topLogits", napi_float32_array, request_.outputCount * request_.topCount);
+    out.logSumExp = arrayOf<float>(object, "logSumExp", napi_float32_array, request_.outputCount);
+  }
+  out.scores = arrayOf<float>(object, "scores", napi_float32_array, branches * rows, false);
+  out.keptRows = arrayOf<uint8_t>(object, "keptRows", napi_uint8_array, branches * rows, false);
+  if (has(object, "hiddenInputs")) {
+    out.hiddenInputs = arrayOf<float>(object, "hiddenInputs", napi_float32_array, branches * rows * sizes.hidden);
+    out.hiddenOutputs = arrayOf<float>(object, "hiddenOutputs", napi_float32_array, branches * rows * sizes.hidden);
+    out.streamNorms = arrayOf<float>(object, "streamNorms", napi_float32_array, branches * rows);
+  }
+  request_.cancelled = &handle_->cancelled;
+}
+
+void StepWorker::Execute() {
+  try {
+    handle_->runner->step(request_);
+  } catch (const Failure& failure) {
+    failure_ = failure;
+    SetError(failure.message);
+  } catch (const std::exception& error) {
+    failure_ = Failure{StatusCode::invalidArgument, error.what()};
+    SetError(error.what());
+  }
+}
+
+void StepWorker::OnOK() {
+  handle_->busy.store(false);
+  deferred_.Resolve(Env().Undefined());
+}
+
+void StepWorker::OnError(const Napi::Error&) {
+  handle_->busy.store(false);
+  deferred_.Reject(toError(Env(), *failure_).Value());
+}
+
+}  // namespace gateskip

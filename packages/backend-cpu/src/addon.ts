@@ -1,0 +1,109 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** One plan as the addon reads it; see kernels/cpu/src/runner.h. */
+export interface NativePlan {
+  readonly scorer: number;
+  readonly kv: number;
+  readonly standIns: number;
+  readonly seed: number;
+  readonly rules: Uint8Array;
+  readonly values: Float32Array;
+  readonly pinned?: Uint8Array | undefined;
+}
+
+/** Inputs and the arrays that the step fills. */
+export interface NativeStepRequest {
+  readonly tokens: Int32Array;
+  readonly outputs: Int32Array;
+  readonly outputCount: number;
+  readonly topCount: number;
+  /** [segments, 4]: sequence, start, length, plan. */
+  readonly segments: Uint32Array;
+  readonly segmentCount: number;
+  readonly plans: readonly NativePlan[];
+  readonly kept: Uint32Array;
+  readonly macs: Float64Array;
+  readonly denseMacs: Float64Array;
+  readonly logits?: Float32Array | undefined;
+  readonly topTokens?: Int32Array | undefined;
+  readonly topLogits?: Float32Array | undefined;
+  readonly logSumExp?: Float32Array | undefined;
+  readonly scores?: Float32Array | undefined;
+  readonly keptRows?: Uint8Array | undefined;
+  readonly hiddenInputs?: Float32Array | undefined;
+  readonly hiddenOutputs?: Float32Array | undefined;
+  readonly streamNorms?: Float32Array | undefined;
+}
+
+export interface NativeRunner {
+  openSequence(): number;
+  fork(sequence: number, length: number): number;
+  truncate(sequence: number, length: number): void;
+  closeSequence(sequence: number): void;
+  /** -1 where no such sequence is open. */
+  sequenceLength(sequence: number): number;
+  sequenceRows(sequence: number): number;
+  usage(): { used: number; tokens: number; rowBytes: number; maxRows: number };
+  details(): { instructionSet: string; threads: number; weightBytes: number };
+  step(request: NativeStepRequest): Promise<void>;
+  cancel(): void;
+  close(): void;
+}
+
+export interface NativeLoad {
+  readonly promise: Promise<NativeRunner>;
+  progress(): number;
+  cancel(): void;
+}
+
+export interface NativeAddon {
+  instructionSets(): string[];
+  load(request: object): NativeLoad;
+}
+
+export type AddonSearch = { readonly addon: NativeAddon; readonly path: string } | { readonly reasons: readonly string[] };
+
+/** Environment variable that names another build of the addon, e.g. one with sanitizers. */
+export const ADDON_VARIABLE = 'GATESKIP_CPU_ADDON';
+
+/**
+ * Finds and loads the addon: the file that the environment names, this package's own build, or the prebuilt package of
+ * the platform (`@gateskip/backend-cpu-linux-x64` and the like). Says where it looked when there is none.
+ */
+export function findAddon(): AddonSearch {
+  const require = createRequire(import.meta.url);
+  const named = process.env[ADDON_VARIABLE];
+  const reasons: string[] = [];
+  const candidates = named ? [named] : [join(packageRoot(), 'build', 'gateskip_cpu.node'), prebuiltPath(require)];
+  for (const path of candidates) {
+    if (path === undefined) continue;
+    if (!existsSync(path)) {
+      reasons.push(named ? `${ADDON_VARIABLE} names ${path}, which does not exist` : 'this package is not built');
+      continue;
+    }
+    try {
+      return { addon: require(path) as NativeAddon, path };
+    } catch (error) {
+      reasons.push(`the addon cannot be loaded: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  if (!named && candidates[1] === undefined) reasons.push(`there is no prebuilt addon for ${process.platform}-${process.arch}`);
+  reasons.push('build it with `npx gateskip-build-cpu` (needs cmake and a C++17 compiler)');
+  return { reasons };
+}
+
+function packageRoot(): string {
+  // dist/index.js and src/addon.ts both lie one folder below the package's root.
+  return join(dirname(fileURLToPath(import.meta.url)), '..');
+}
+
+function prebuiltPath(require: NodeJS.Require): string | undefined {
+  try {
+    return require.resolve(`@gateskip/backend-cpu-${process.platform}-${process.arch}`);
+  } catch {
+    return undefined;
+  }
+}

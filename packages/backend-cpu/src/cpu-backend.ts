@@ -1,0 +1,83 @@
+import { availableParallelism } from 'node:os';
+import { type Availability, type Backend, type BackendRequest, type LoadOptions, type Runner, ruleNeedsScores, validateAdapter } from '@gateskip/backend';
+import { AbortedError, BackendUnavailableError, InsufficientMemoryError } from '@gateskip/errors';
+import type { Model } from '@gateskip/model';
+import { findAddon } from './addon.js';
+import { CpuRunner } from './cpu-runner.js';
+import { loadRequest } from './load-request.js';
+import { typedError } from './native-error.js';
+import { loadSettings } from './options.js';
+
+const PROGRESS_INTERVAL_MS = 50;
+
+/**
+ * The native CPU backend: block-format weights times int8 activations, f16 K/V rows behind index tables, skipped branches
+ * not computed. The instruction set is chosen at run time (`extra: {isa}` or GATESKIP_CPU_ISA picks one by
+ * name); `extra: {kvFormat: 'f32'}` keeps K/V rows in full precision.
+ */
+export const cpuBackend: Backend = {
+  name: 'cpu',
+
+  async probe(): Promise<Availability> {
+    const found = findAddon();
+    if ('reasons' in found) return { available: false, reasons: found.reasons, details: {} };
+    const [best = ''] = found.addon.instructionSets();
+    return { available: true, reasons: [], details: { instructionSet: best, threads: availableParallelism() } };
+  },
+
+  async explain({ rules, scorer, adapter, config }: BackendRequest): Promise<readonly string[]> {
+    const found = findAddon();
+    const reasons: string[] = 'reasons' in found ? [...found.reasons] : [];
+    if (rules?.includes('exit')) reasons.push('Rule exit is not implemented: a row cannot leave for good.');
+    if (scorer === 'gate' && adapter === undefined) reasons.push('Scorer gate needs a gate adapter.');
+    if (scorer === 'gate' && adapter?.gates.spec.position === 'after' && rules?.some(ruleNeedsScores)) {
+      reasons.push("Gates of position 'after' are known too late to skip; they can only weigh.");
+    }
+    if (config !== undefined && config.heads % config.kvHeads !== 0) reasons.push('The heads are no multiple of the K/V heads.');
+    return reasons;
+  },
+
+  async load(model: Model, options: LoadOptions = {}): Promise<Runner> {
+    const found = findAddon();
+    if ('reasons' in found) throw new BackendUnavailableError('cpu', found.reasons);
+    const { config } = model;
+    const settings = loadSettings(config, options, found.addon.instructionSets());
+    if (options.adapter !== undefined) validateAdapter(config, options.adapter);
+    if (options.signal?.aborted) throw new AbortedError('Loading');
+    checkMemory(model);
+    let pending: ReturnType<typeof found.addon.load>;
+    try {
+      pending = found.addon.load(loadRequest(model, options.adapter, settings));
+    } catch (error) {
+      throw typedError(error);
+    }
+    const cancel = () => pending.cancel();
+    options.signal?.addEventListener('abort', cancel, { once: true });
+    const timer = options.onProgress && setInterval(() => options.onProgress?.(pending.progress()), PROGRESS_INTERVAL_MS);
+    try {
+      const native = await pending.promise;
+      options.onProgress?.(1);
+      return new CpuRunner(native, config, options.adapter, settings.halfKv === 1 ? 'f16' : 'f32');
+    } catch (error) {
+      throw typedError(error);
+    } finally {
+      clearInterval(timer);
+      options.signal?.removeEventListener('abort', cancel);
+    }
+  },
+};
+
+/** Weights are held once in packed form, and one tensor at a time as read. */
+function checkMemory(model: Model): void {
+  let largest = 0;
+  let total = 0;
+  for (const { data } of model.tensors.values()) {
+    const bytes = data.kind === 'file' ? data.sizeBytes : data.bytes.byteLength;
+    total += bytes;
+    largest = Math.max(largest, bytes);
+  }
+  const available = process.availableMemory();
+  if (total + largest > available) {
+    throw new InsufficientMemoryError('Loading the weights', total + largest, available, 'Take a smaller model or a smaller tensor type.');
+  }
+}

@@ -1,0 +1,34 @@
+import type { KvMode, Plan, Rule, Scorer } from '@gateskip/gate';
+import type { NativePlan } from './addon.js';
+
+const RULE_CODES: Readonly<Record<Rule, number>> = { keep: 0, threshold: 1, fraction: 2, quantile: 3, repeat: 4, exit: 255 };
+const SCORER_CODES: Readonly<Record<Scorer, number>> = { none: 0, gate: 1, random: 2 };
+const KV_CODES: Readonly<Record<KvMode, number>> = { project: 0, absent: 1, alias: 2 };
+
+/**
+ * A plan as numbers. Policies reuse their rules from step to step, so their codes are kept; an array that was changed in
+ * place is noticed, because it is compared before it is trusted.
+ */
+export class PlanEncoder {
+  readonly #codes = new WeakMap<readonly Rule[], { readonly rules: readonly Rule[]; readonly codes: Uint8Array }>();
+
+  encode(plan: Plan): NativePlan {
+    return {
+      scorer: SCORER_CODES[plan.scorer],
+      kv: KV_CODES[plan.kv],
+      standIns: plan.standIns === false ? 0 : 1,
+      seed: plan.seed ?? 0,
+      rules: this.#rules(plan.rules),
+      values: plan.values,
+      pinned: plan.pinned,
+    };
+  }
+
+  #rules(rules: readonly Rule[]): Uint8Array {
+    const known = this.#codes.get(rules);
+    if (known !== undefined && known.rules.every((rule, branch) => rule === rules[branch])) return known.codes;
+    const codes = Uint8Array.from(rules, (rule) => RULE_CODES[rule]);
+    this.#codes.set(rules, { rules: [...rules], codes });
+    return codes;
+  }
+}

@@ -1,0 +1,53 @@
+import type { GateVariant } from '@gateskip/gate';
+import { type GateAdapter, type Model, rotaryFrequencies, type TensorInfo, type TensorType } from '@gateskip/model';
+
+const TYPE_CODES: Readonly<Record<TensorType, number>> = { F32: 0, F16: 1, BF16: 2, Q4_0: 3, Q4_1: 4, Q8_0: 5 };
+const VARIANT_CODES: Readonly<Record<GateVariant, number>> = { vector: 0, scalar: 1, mlp: 2, 'low-rank': 3, hybrid: 4 };
+
+export interface LoadSettings {
+  readonly threads: number;
+  readonly instructionSet: string;
+  readonly maxTokens: number;
+  /** K/V rows as f16 (1) or f32 (0). */
+  readonly halfKv: number;
+}
+
+/** Everything the addon needs to load a model, as plain data; see packages/backend-cpu/native/load-worker.cc. */
+export function loadRequest(model: Model, adapter: GateAdapter | undefined, settings: LoadSettings): object {
+  const { config } = model;
+  return {
+    ...settings,
+    config: {
+      layers: config.layers,
+      hiddenSize: config.hiddenSize,
+      heads: config.heads,
+      kvHeads: config.kvHeads,
+      headSize: config.headSize,
+      intermediateSize: config.intermediateSize,
+      vocabularySize: config.vocabularySize,
+      contextLength: config.contextLength,
+      rmsNormEpsilon: config.rmsNormEpsilon,
+      interleaved: config.ropeLayout === 'interleaved',
+      frequencies: rotaryFrequencies(config),
+    },
+    tensors: [...model.tensors.values()].map(tensorRequest),
+    ...(adapter && { gates: gateRequest(adapter) }),
+  };
+}
+
+function tensorRequest({ name, type, rows, columns, data }: TensorInfo): object {
+  const where = data.kind === 'file' ? { path: data.path, offset: data.offset, sizeBytes: data.sizeBytes } : { bytes: data.bytes };
+  return { name, type: TYPE_CODES[type], rows, columns, ...where };
+}
+
+function gateRequest({ gates }: GateAdapter): object {
+  const { spec } = gates;
+  return {
+    variant: VARIANT_CODES[spec.variant],
+    multiplies: spec.multiplies,
+    after: spec.position === 'after',
+    inner: (spec.variant === 'mlp' ? spec.hidden : spec.rank) ?? 0,
+    gates: gates.gates,
+    standIns: gates.standIns,
+  };
+}
