@@ -3,7 +3,7 @@ import { branchCount, type GateSet, type Plan, randomScore } from '@gateskip/gat
 import type { ModelConfig } from '@gateskip/model';
 import { attentionBranch, type Branch, type BranchContext, mlpBranch } from './branch.js';
 import type { KvPool } from './kv-pool.js';
-import { weigh, type GateRow, gateRow } from './ops/gate.js';
+import { type GateRow, gateRow, weigh } from './ops/gate.js';
 import { linear } from './ops/linear.js';
 import { rmsNorm, squaredNorm } from './ops/rms-norm.js';
 import { skippedRows } from './ops/skipped-rows.js';

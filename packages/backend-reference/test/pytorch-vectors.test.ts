@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { createRandomAdapter } from '@gateskip/backend/conformance';
 import type { GateParameters, GateSpec, KvMode, Plan, Rule, Scorer } from '@gateskip/gate';
 import { createMemoryModel, dequantize, type GateAdapter, type ModelConfig, type RopeScaling } from '@gateskip/model';
 import { describe, expect, it } from 'vitest';
-import { createRandomAdapter } from '@gateskip/backend/conformance';
 import { referenceBackend } from '../src/index.js';
 
 /** Made by tools/oracles/pytorch/make_tiny_vectors.py; arrays are base64, float16 for weights and float32 for logits. */
@@ -60,7 +60,9 @@ describe('the reference backend agrees with PyTorch', () => {
     };
     const expected = single(vector.logits);
     // In one piece, and for rules that do not rank also in two: what K and V are left behind must serve later steps.
-    const cuts = vector.plan.rules.some((rule) => rule === 'fraction' || rule === 'quantile') ? [[tokens.length]] : [[tokens.length], [6, tokens.length]];
+    const cuts = vector.plan.rules.some((rule) => rule === 'fraction' || rule === 'quantile')
+      ? [[tokens.length]]
+      : [[tokens.length], [6, tokens.length]];
     for (const ends of cuts) {
       const sequence = runner.openSequence();
       let start = 0;
@@ -77,7 +79,9 @@ describe('the reference backend agrees with PyTorch', () => {
         );
         for (let branch = 0; branch < vector.plan.rules.length; branch++) {
           const got = result.keptRows!.slice(branch * length, (branch + 1) * length).join('');
-          expect(got, `kept rows of branch ${branch}`).toBe(vector.kept.slice(branch * tokens.length + start, branch * tokens.length + end));
+          expect(got, `kept rows of branch ${branch}`).toBe(
+            vector.kept.slice(branch * tokens.length + start, branch * tokens.length + end),
+          );
         }
         for (let row = 0; row < length; row++) {
           const want = expected.subarray((start + row) * config.vocabularySize, (start + row + 1) * config.vocabularySize);
