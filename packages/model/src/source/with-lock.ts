@@ -1,3 +1,6 @@
+// Other packages compile this source too, and only what it refers to comes along.
+/// <reference path="./proper-lockfile.d.ts" />
+
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
