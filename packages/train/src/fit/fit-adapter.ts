@@ -1,0 +1,234 @@
+import type { Backend, LoadOptions, Runner } from '@gateskip/backend';
+import { attentionCoreMacs, branchCount, branchKind, rowCosts } from '@gateskip/gate';
+import type { AdapterProvenance, GateAdapter, Model, ModelConfig } from '@gateskip/model';
+import { NothingToFitError } from '../errors.js';
+import { type FitProgress, Pacer } from '../progress.js';
+import { predict } from './branch-scores.js';
+import { branchWeights, measureBranchDamage } from './branch-weights.js';
+import { type MeasuredKnot, measureCurve } from './calibrate.js';
+import { checkTraceMemory, collectTraces } from './collect-traces.js';
+import { fitBranchRows, scaleRows, standInsAt } from './fit-gates.js';
+import { type FitOptions, type ResolvedFitOptions, resolveFitOptions } from './fit-options.js';
+import { quantilesOf, thresholdsAt } from './quantiles.js';
+import { sigmoidScores, toGateSet } from './score-scale.js';
+import { count, cutWindows, spread } from './windows.js';
+
+export interface FitRequest {
+  readonly model: Model;
+  /** Must give hidden states (`want.hidden`), rules `threshold` and `repeat`. Loaded three times, closed again. */
+  readonly backend: Backend;
+  readonly load?: Omit<LoadOptions, 'adapter' | 'signal' | 'onProgress'>;
+  /** Calibration text as tokens, each sequence as the model would see it from its first token. */
+  readonly sequences: readonly Int32Array[];
+  /** Name of the adapter. */
+  readonly name: string;
+  readonly provenance: AdapterProvenance;
+  readonly options?: FitOptions;
+  readonly onProgress?: (progress: FitProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface FitReport {
+  readonly tokens: { readonly fit: number; readonly heldOut: number; readonly curve: number; readonly qualityRows: number };
+  readonly densePerplexity: number;
+  /** What each threshold skips, saves and costs, on held-out text. */
+  readonly knots: readonly MeasuredKnot[];
+  readonly branches: readonly {
+    readonly branch: number;
+    readonly layer: number;
+    readonly kind: 'attention' | 'mlp';
+    readonly protected: boolean;
+    /** Share of the variance of the relative loss explained on held-out rows. */
+    readonly heldOutR2: number;
+    /** Mean relative loss where all rows skip. */
+    readonly meanLoss: number;
+    /** KL to dense where all rows skip; null where not measured. */
+    readonly damage: number | null;
+    /** What a unit of relative loss counts, geometric mean 1. */
+    readonly weight: number;
+  }[];
+  readonly timingsMs: { readonly trace: number; readonly gates: number; readonly weights: number; readonly curve: number; readonly total: number };
+  readonly options: ResolvedFitOptions;
+}
+
+export interface FitResult {
+  readonly adapter: GateAdapter;
+  readonly report: FitReport;
+}
+
+/** Hidden states must cover the space they are regressed in, else R² says nothing. */
+const NEEDED_TOKENS_PER_DIMENSION = 1;
+
+/**
+ * Fits scalar gates, stand-ins and the calibrated curve to a model without training it (no back-propagation): a dense
+ * pass, a least squares row per branch for what a skip would lose relative to the stream, each branch's weight measured
+ * by leaving it out, stand-ins averaged over the rows that would skip, and a curve measured while really skipping.
+ * The same input gives the same adapter on a deterministic backend.
+ *
+ * @throws TooLittleTextError, InsufficientMemoryError, NonFiniteTraceError, NothingToFitError, InvalidArgumentError,
+ *   AbortedError, and what the backend's `load` and `step` throw
+ */
+export async function fitAdapter(request: FitRequest): Promise<FitResult> {
+  const { model, sequences, signal } = request;
+  const { config } = model;
+  const options = resolveFitOptions(request.options ?? {}, config);
+  const pacer = new Pacer('Fitting the adapter', signal, request.onProgress);
+  pacer.check();
+  const branches = branchCount(config);
+  const free = Array.from({ length: branches }, (_, branch) => branch).filter((branch) => !options.protectedBranches.includes(branch));
+  if (free.length === 0) throw new NothingToFitError('all branches are protected');
+  const windows = cutWindows(sequences, {
+    length: options.windowTokens,
+    wanted: options.tokens,
+    needed: Math.max(256, NEEDED_TOKENS_PER_DIMENSION * config.hiddenSize),
+    heldOutShare: options.heldOutShare,
+    vocabularySize: config.vocabularySize,
+  });
+  checkTraceMemory(config, windows.tokens, options.memoryBytes);
+  const clock = new Stopwatch();
+
+  const traces = await withRunner(request, undefined, (runner) =>
+    collectTraces(runner, windows.fit, windows.heldOut, options.pinnedTokens, pacer, signal),
+  );
+  const traceMs = clock.lap();
+
+  // Gates need stand-ins to know what a skip loses, stand-ins need gates to know who skips: in turns.
+  const perMac = inverseCosts(config, options);
+  const steps = { done: 0, total: branches * (options.rounds + 1) };
+  const fitRound = async (standIns: readonly Float32Array[]) => {
+    const fitted = await fitBranchRows(traces, standIns, options.maxIterations, pacer, steps);
+    steps.done += branches;
+    return fitted;
+  };
+  const none: Float32Array[] = Array.from({ length: branches }, () => new Float32Array(config.hiddenSize));
+  let fitted = await fitRound(none);
+  let standIns: readonly Float32Array[] = none;
+  for (let round = 1; round < options.rounds; round++) {
+    standIns = standInsAt(traces, scaleRows(fitted.rows, perMac), free, options.standInShare);
+    fitted = await fitRound(standIns);
+  }
+  let gatesMs = clock.lap();
+
+  let damage: ReadonlyMap<number, number> = new Map();
+  if (options.weightTokens > 0) {
+    const draft = draftAdapter(request, toGateSet(fitted.rows, predict(traces, fitted.rows), free, standIns), options, branches);
+    const texts = spread(windows.fit.map((window) => window.slice(0, 256)), options.weightTokens);
+    damage = await withRunner(request, draft, (runner) => measureBranchDamage(runner, texts, free, options.pinnedTokens, pacer, signal));
+  }
+  const weights = branchWeights(damage, fitted.meanLoss);
+  const weightsMs = clock.lap();
+
+  const factors = perMac.map((cost, branch) => cost * (weights[branch] as number));
+  standIns = standInsAt(traces, scaleRows(fitted.rows, factors), free, options.standInShare);
+  fitted = await fitRound(standIns);
+  pacer.report('gates', steps.total, steps.total);
+  const scaled = scaleRows(fitted.rows, factors);
+  const gates = toGateSet(scaled, predict(traces, scaled), free, standInsAt(traces, scaled, free, options.standInShare));
+  const scores = sigmoidScores(gates, traces.inputs, traces.rows);
+  gatesMs += clock.lap();
+
+  const draft = draftAdapter(request, gates, options, branches);
+  const curve = await withRunner(request, draft, (runner) =>
+    measureCurve(
+      runner,
+      {
+        windows: spread(windows.fit, Math.max(1, options.curveTokens - count(windows.heldOut))),
+        heldOut: windows.heldOut,
+        thresholds: thresholdsAt(scores, free, options.curveShares),
+        protectedBranches: options.protectedBranches,
+        pinnedTokens: options.pinnedTokens,
+        kv: options.kv,
+        qualityRows: options.qualityRows,
+      },
+      pacer,
+      signal,
+    ),
+  );
+  const curveMs = clock.lap();
+
+  const adapter: GateAdapter = {
+    ...draft,
+    calibration: {
+      ...draft.calibration,
+      tokens: curve.tokens,
+      curve: curve.knots.map(({ threshold, skip, net }) => ({ threshold, skip, net })),
+      ...quantilesOf(scores),
+      branchSkips: curve.branchSkips,
+    },
+  };
+  const report: FitReport = {
+    tokens: { fit: count(windows.fit), heldOut: count(windows.heldOut), curve: curve.tokens, qualityRows: curve.qualityRows },
+    densePerplexity: curve.densePerplexity,
+    knots: curve.knots,
+    branches: fitted.rows.map((_, branch) => ({
+      branch,
+      layer: branch >> 1,
+      kind: branchKind(branch),
+      protected: options.protectedBranches.includes(branch),
+      heldOutR2: fitted.heldOutR2[branch] as number,
+      meanLoss: fitted.meanLoss[branch] as number,
+      damage: damage.get(branch) ?? null,
+      weight: weights[branch] as number,
+    })),
+    timingsMs: { trace: traceMs, gates: gatesMs, weights: weightsMs, curve: curveMs, total: clock.total() },
+    options,
+  };
+  return { adapter, report };
+}
+
+async function withRunner<T>(request: FitRequest, adapter: GateAdapter | undefined, use: (runner: Runner) => Promise<T>): Promise<T> {
+  const { model, backend, load, signal } = request;
+  const runner = await backend.load(model, { ...load, ...(adapter && { adapter }), ...(signal && { signal }) });
+  try {
+    return await use(runner);
+  } finally {
+    await runner.close();
+  }
+}
+
+/** An adapter whose curve is still to be measured. */
+function draftAdapter(request: FitRequest, gates: GateAdapter['gates'], options: ResolvedFitOptions, branches: number): GateAdapter {
+  return {
+    formatVersion: 1,
+    name: request.name,
+    modelFingerprint: request.model.fingerprint,
+    modelName: request.model.config.name,
+    layers: request.model.config.layers,
+    gates,
+    calibration: {
+      kv: options.kv,
+      tokens: 0,
+      protectedBranches: [...options.protectedBranches].sort((a, b) => a - b),
+      pinnedTokens: options.pinnedTokens,
+      curve: [{ threshold: 0, skip: 0, net: 1 }],
+      levels: [0, 1],
+      branchQuantiles: Array.from({ length: branches }, () => [0, 1]),
+    },
+    provenance: request.provenance,
+  };
+}
+
+/** One over what a skip saves in MACs, per branch; attention at the mean context of a window. */
+function inverseCosts(config: ModelConfig, options: ResolvedFitOptions): number[] {
+  const costs = rowCosts(config);
+  const attention =
+    costs.attentionProjections + attentionCoreMacs(config, options.windowTokens / 2) - (options.kv === 'project' ? costs.kvProjections : 0);
+  // Relative to the MLP, so that no precision is lost to the size of a model.
+  return Array.from({ length: branchCount(config) }, (_, branch) => (branchKind(branch) === 'attention' ? costs.mlp / attention : 1));
+}
+
+class Stopwatch {
+  private readonly start = performance.now();
+  private last = this.start;
+
+  lap(): number {
+    const now = performance.now();
+    const elapsed = now - this.last;
+    this.last = now;
+    return elapsed;
+  }
+
+  total(): number {
+    return performance.now() - this.start;
+  }
+}

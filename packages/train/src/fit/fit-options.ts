@@ -1,0 +1,97 @@
+import { InvalidArgumentError } from '@gateskip/errors';
+import type { KvMode } from '@gateskip/gate';
+
+export interface FitOptions {
+  /** Calibration tokens used at most, taken evenly over the text; default 8192. */
+  readonly tokens?: number;
+  /** Longest piece of text run at once; default 512, at most the model's context. */
+  readonly windowTokens?: number;
+  /** Share of the text held out, for regularisation and for the report's qualities; default 0.15. */
+  readonly heldOutShare?: number;
+  /** How skipped rows' K and V are treated, in calibration and in use; default `project`. */
+  readonly kv?: KvMode;
+  /** First tokens of a sequence that never skip; default 4. */
+  readonly pinnedTokens?: number;
+  /** Branches that never skip; default: those of the first two layers and the last MLP. */
+  readonly protectedBranches?: readonly number[];
+  /** Share of branch-token evaluations skipping at which the stand-ins are averaged; default 0.3. */
+  readonly standInShare?: number;
+  /** Rounds of gates and stand-ins, each made with the other's last; default 2. */
+  readonly rounds?: number;
+  /** Tokens on which each branch's weight is measured by leaving it out; 0: all weigh the same. Default 512. */
+  readonly weightTokens?: number;
+  /** Tokens each point of the curve is measured on, at least; default 2048. */
+  readonly curveTokens?: number;
+  /** Held-out rows whose logits are compared with the dense model's, at each point; default 384. */
+  readonly qualityRows?: number;
+  /** Shares of the unprotected evaluations that the points of the curve aim at, ascending. */
+  readonly curveShares?: readonly number[];
+  /** Conjugate gradient iterations per branch, at most; default 40. */
+  readonly maxIterations?: number;
+  /** Memory for hidden states, bytes; default 4 GiB. */
+  readonly memoryBytes?: number;
+}
+
+export type ResolvedFitOptions = Required<FitOptions>;
+
+const CURVE_SHARES = [0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.37, 0.45, 0.55, 0.65, 0.75, 0.85];
+
+/** Fills in defaults. @throws InvalidArgumentError naming the option and its range */
+export function resolveFitOptions(options: FitOptions, shape: { layers: number; contextLength: number }): ResolvedFitOptions {
+  const branches = 2 * shape.layers;
+  const resolved: ResolvedFitOptions = {
+    tokens: options.tokens ?? 8192,
+    windowTokens: Math.min(options.windowTokens ?? 512, shape.contextLength),
+    heldOutShare: options.heldOutShare ?? 0.15,
+    kv: options.kv ?? 'project',
+    pinnedTokens: options.pinnedTokens ?? 4,
+    protectedBranches: options.protectedBranches ?? defaultProtected(branches),
+    standInShare: options.standInShare ?? 0.3,
+    rounds: options.rounds ?? 2,
+    weightTokens: options.weightTokens ?? 512,
+    curveTokens: options.curveTokens ?? 2048,
+    qualityRows: options.qualityRows ?? 384,
+    curveShares: options.curveShares ?? CURVE_SHARES,
+    maxIterations: options.maxIterations ?? 40,
+    memoryBytes: options.memoryBytes ?? 4 * 2 ** 30,
+  };
+  whole('tokens', resolved.tokens, 64, 4_194_304);
+  whole('windowTokens', resolved.windowTokens, 32, 65_536);
+  within('heldOutShare', resolved.heldOutShare, 0.02, 0.5);
+  whole('pinnedTokens', resolved.pinnedTokens, 0, 15);
+  within('standInShare', resolved.standInShare, 0.01, 0.99);
+  whole('rounds', resolved.rounds, 1, 16);
+  whole('weightTokens', resolved.weightTokens, 0, 65_536);
+  whole('curveTokens', resolved.curveTokens, 32, 4_194_304);
+  whole('qualityRows', resolved.qualityRows, 1, 65_536);
+  whole('maxIterations', resolved.maxIterations, 1, 1000);
+  within('memoryBytes', resolved.memoryBytes, 1, Number.MAX_SAFE_INTEGER);
+  if (!['project', 'absent', 'alias'].includes(resolved.kv)) {
+    throw new InvalidArgumentError(`kv is "${resolved.kv}".`, 'Pass project, absent or alias.', { what: 'kv', got: resolved.kv });
+  }
+  for (const branch of resolved.protectedBranches) whole('protectedBranches', branch, 0, branches - 1);
+  if (resolved.curveShares.length === 0 || resolved.curveShares.length > 64) {
+    throw new InvalidArgumentError('curveShares needs 1..64 shares.', '', { what: 'curveShares', got: resolved.curveShares.length });
+  }
+  resolved.curveShares.forEach((share, index) => within('curveShares', share, (resolved.curveShares[index - 1] ?? 0) + 1e-6, 0.999));
+  return resolved;
+}
+
+/** The first two layers and the last MLP: leaving those out ruins every model measured. */
+function defaultProtected(branches: number): number[] {
+  // A model of three layers or fewer keeps a layer to skip.
+  const first = branches >= 8 ? 4 : 2;
+  return [...Array.from({ length: Math.min(first, branches - 2) }, (_, branch) => branch), branches - 1];
+}
+
+function whole(what: string, got: number, least: number, most: number): void {
+  if (!Number.isInteger(got) || got < least || got > most) refuse(what, got, least, most);
+}
+
+function within(what: string, got: number, least: number, most: number): void {
+  if (!(got >= least && got <= most)) refuse(what, got, least, most);
+}
+
+function refuse(what: string, got: number, least: number, most: number): never {
+  throw new InvalidArgumentError(`${what} is ${got}.`, `Pass ${least}..${most}.`, { what, expected: [least, most], got });
+}
