@@ -1,5 +1,13 @@
 import { availableParallelism } from 'node:os';
-import { type Availability, type Backend, type BackendRequest, type LoadOptions, type Runner, ruleNeedsScores, validateAdapter } from '@gateskip/backend';
+import {
+  type Availability,
+  type Backend,
+  type BackendRequest,
+  type LoadOptions,
+  type Runner,
+  ruleNeedsScores,
+  validateAdapter,
+} from '@gateskip/backend';
 import { AbortedError, BackendUnavailableError, InsufficientMemoryError } from '@gateskip/errors';
 import type { Model } from '@gateskip/model';
 import { findAddon } from './addon.js';

@@ -165,7 +165,8 @@ export class CpuRunner implements Runner {
 }
 
 function stepResult(request: NativeStepRequest, input: StepInput): StepResult {
-  const { kept, macs, denseMacs, logits, topTokens, topLogits, logSumExp, scores, keptRows, hiddenInputs, hiddenOutputs, streamNorms } = request;
+  const { kept, macs, denseMacs, logits, topTokens, topLogits, logSumExp, scores, keptRows, hiddenInputs, hiddenOutputs, streamNorms } =
+    request;
   return {
     ...(logits ? { logits } : { top: { count: request.topCount, tokens: topTokens!, logits: topLogits!, logSumExp: logSumExp! } }),
     kept,

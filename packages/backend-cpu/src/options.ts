@@ -11,14 +11,20 @@ export const INSTRUCTION_SET_VARIABLE = 'GATESKIP_CPU_ISA';
 export function loadSettings(config: ModelConfig, options: LoadOptions, available: readonly string[]): LoadSettings {
   const { extra = {} } = options;
   const unknown = Object.keys(extra).filter((key) => key !== 'isa' && key !== 'kvFormat');
-  if (unknown.length > 0) throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu backend.`, 'Known: isa, kvFormat.');
+  if (unknown.length > 0)
+    throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu backend.`, 'Known: isa, kvFormat.');
   const threads = wholeNumber('threads', options.threads ?? availableParallelism(), 1024);
   const maxTokens = wholeNumber('maxTokens', options.maxTokens ?? 8 * config.contextLength, Math.floor(2 ** 32 / config.layers));
   const kvFormat = extra.kvFormat ?? 'f16';
   if (kvFormat !== 'f16' && kvFormat !== 'f32') {
     throw new InvalidArgumentError(`kvFormat must be f16 or f32, got ${String(kvFormat)}.`, '', { what: 'kvFormat', got: kvFormat });
   }
-  return { threads, maxTokens, halfKv: kvFormat === 'f16' ? 1 : 0, instructionSet: instructionSet(extra.isa ?? process.env[INSTRUCTION_SET_VARIABLE] ?? '', available) };
+  return {
+    threads,
+    maxTokens,
+    halfKv: kvFormat === 'f16' ? 1 : 0,
+    instructionSet: instructionSet(extra.isa ?? process.env[INSTRUCTION_SET_VARIABLE] ?? '', available),
+  };
 }
 
 function instructionSet(wanted: string | number | boolean, available: readonly string[]): string {

@@ -10,7 +10,11 @@ export class InvalidArgumentError extends GateskipError {
 /** Two things that must have the same shape have not. */
 export class ShapeMismatchError extends GateskipError {
   constructor(what: string, expected: unknown, got: unknown, remedy = '') {
-    super('GS_SHAPE_MISMATCH', `${what}: expected shape ${JSON.stringify(expected)}, got ${JSON.stringify(got)}.`, remedy, { what, expected, got });
+    super('GS_SHAPE_MISMATCH', `${what}: expected shape ${JSON.stringify(expected)}, got ${JSON.stringify(got)}.`, remedy, {
+      what,
+      expected,
+      got,
+    });
   }
 }
 

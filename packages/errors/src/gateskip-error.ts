@@ -32,5 +32,9 @@ export class GateskipError extends Error {
 }
 
 export function isGateskipError(value: unknown): value is GateskipError {
-  return value instanceof Error && typeof (value as { code?: unknown }).code === 'string' && String((value as { code?: unknown }).code).startsWith('GS_');
+  return (
+    value instanceof Error &&
+    typeof (value as { code?: unknown }).code === 'string' &&
+    String((value as { code?: unknown }).code).startsWith('GS_')
+  );
 }

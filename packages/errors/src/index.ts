@@ -1,5 +1,3 @@
-export type { ErrorFields } from './gateskip-error.js';
-export { GateskipError, isGateskipError } from './gateskip-error.js';
 export {
   AbortedError,
   BackendUnavailableError,
@@ -10,3 +8,5 @@ export {
   ShapeMismatchError,
   UnsupportedError,
 } from './common-errors.js';
+export type { ErrorFields } from './gateskip-error.js';
+export { GateskipError, isGateskipError } from './gateskip-error.js';

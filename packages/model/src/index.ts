@@ -28,6 +28,7 @@ export type { ModelConfig, RopeLayout, RopeScaling } from './model-config.js';
 export { openModel } from './open-model.js';
 export type { RandomModelOptions } from './random-model.js';
 export { createRandomModel } from './random-model.js';
+export { rotaryFrequencies } from './rotary-frequencies.js';
 export type { SafetensorsTensor } from './safetensors/write-file.js';
 export { writeSafetensors } from './safetensors/write-file.js';
 export type { CachedModel, CacheOptions } from './source/cached-models.js';
@@ -43,4 +44,3 @@ export type { ChatMessage, ChatModel, RenderChatOptions } from './template/rende
 export { renderChat } from './template/render-chat.js';
 export { tensorShapes } from './tensor-names.js';
 export type { Tokenizer } from './tokenizer/tokenizer.js';
-export { rotaryFrequencies } from './rotary-frequencies.js';

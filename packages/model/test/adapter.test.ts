@@ -1,9 +1,20 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { GateSpec } from '@gateskip/gate';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { GateSpec } from '@gateskip/gate';
-import { assertAdapterFits, bfloatToFloat, createRandomModel, floatToBfloat, floatToHalf, type GateAdapter, halfToFloat, readAdapter, writeAdapter, writeSafetensors } from '../src/index.js';
+import {
+  assertAdapterFits,
+  bfloatToFloat,
+  createRandomModel,
+  floatToBfloat,
+  floatToHalf,
+  type GateAdapter,
+  halfToFloat,
+  readAdapter,
+  writeAdapter,
+  writeSafetensors,
+} from '../src/index.js';
 import { testFolder } from './support/folder.js';
 import { tinyAdapter } from './support/tiny-adapter.js';
 
@@ -57,12 +68,40 @@ describe('round trip', () => {
 const faults: readonly (readonly [string, (adapter: GateAdapter) => unknown, RegExp])[] = [
   ['format version 2', (a) => ({ ...a, formatVersion: 2 }), /version 2/],
   ['fingerprint that is none', (a) => ({ ...a, modelFingerprint: 'x' }), /sha256/],
-  ['more layers than gates', (a) => ({ ...a, layers: 3, calibration: { ...a.calibration, branchQuantiles: new Array(6).fill([0.1, 0.4, 0.9]), branchSkips: undefined } }), /4 gates/],
+  [
+    'more layers than gates',
+    (a) => ({
+      ...a,
+      layers: 3,
+      calibration: { ...a.calibration, branchQuantiles: new Array(6).fill([0.1, 0.4, 0.9]), branchSkips: undefined },
+    }),
+    /4 gates/,
+  ],
   ['a billion layers', (a) => ({ ...a, layers: 1e9 }), /layers/],
-  ['threshold above 1', (a) => ({ ...a, calibration: { ...a.calibration, curve: [{ threshold: 0, skip: 0, net: 1 }, { threshold: 1.5, skip: 0.5, net: 1 }] } }), /1\.5/],
+  [
+    'threshold above 1',
+    (a) => ({
+      ...a,
+      calibration: {
+        ...a.calibration,
+        curve: [
+          { threshold: 0, skip: 0, net: 1 },
+          { threshold: 1.5, skip: 0.5, net: 1 },
+        ],
+      },
+    }),
+    /1\.5/,
+  ],
   ['threshold below 0', (a) => ({ ...a, calibration: { ...a.calibration, curve: [{ threshold: -0.1, skip: 0, net: 1 }] } }), /-0\.1/],
   ['threshold NaN', (a) => ({ ...a, calibration: { ...a.calibration, curve: [{ threshold: 0, skip: 0, net: Number.NaN }] } }), /NaN/],
-  ['falling curve', (a) => ({ ...a, calibration: { ...a.calibration, curve: [...a.calibration.curve.slice(0, 1), ...a.calibration.curve.slice(1).reverse()] } }), /fall/],
+  [
+    'falling curve',
+    (a) => ({
+      ...a,
+      calibration: { ...a.calibration, curve: [...a.calibration.curve.slice(0, 1), ...a.calibration.curve.slice(1).reverse()] },
+    }),
+    /fall/,
+  ],
   ['curve that starts elsewhere', (a) => ({ ...a, calibration: { ...a.calibration, curve: a.calibration.curve.slice(1) } }), /start/],
   ['no curve', (a) => ({ ...a, calibration: { ...a.calibration, curve: [] } }), /start/],
   ['protected branch outside', (a) => ({ ...a, calibration: { ...a.calibration, protectedBranches: [4] } }), /0 to 3/],
@@ -72,19 +111,52 @@ const faults: readonly (readonly [string, (adapter: GateAdapter) => unknown, Reg
   ['provenance missing', (a) => ({ ...a, provenance: undefined }), /provenance/],
   ['unknown variant', (a) => ({ ...a, gates: { ...a.gates, spec: { ...a.gates.spec, variant: 'magic' } } }), /magic/],
   ['rank 0', (a) => ({ ...a, gates: { ...a.gates, spec: { ...a.gates.spec, variant: 'low-rank', rank: 0 } } }), /rank/],
-  ['weights too short', (a) => ({ ...a, gates: { ...a.gates, gates: a.gates.gates.map((g) => ({ ...g, weight: g.weight.slice(1) })) } }), /shape \[1, 8\]/],
-  ['weight NaN', (a) => ({ ...a, gates: { ...a.gates, gates: a.gates.gates.map((g) => ({ ...g, weight: g.weight.map(() => Number.NaN) })) } }), /NaN/],
-  ['bias infinite', (a) => ({ ...a, gates: { ...a.gates, gates: a.gates.gates.map((g) => ({ ...g, bias: g.bias.map(() => Number.POSITIVE_INFINITY) })) } }), /Infinity/],
-  ['gate stuck at 1', (a) => ({ ...a, gates: { ...a.gates, gates: a.gates.gates.map((g) => ({ weight: g.weight.map(() => 0), bias: g.bias.map(() => 40) })) } }), /stuck at 1/],
-  ['gate stuck at 0', (a) => ({ ...a, gates: { ...a.gates, gates: a.gates.gates.map((g) => ({ weight: g.weight.map(() => 0), bias: g.bias.map(() => -40) })) } }), /stuck at 0/],
-  ['field of another variant', (a) => ({ ...a, gates: { ...a.gates, gates: a.gates.gates.map((g) => ({ ...g, down: g.weight })) } }), /"down"/],
+  [
+    'weights too short',
+    (a) => ({ ...a, gates: { ...a.gates, gates: a.gates.gates.map((g) => ({ ...g, weight: g.weight.slice(1) })) } }),
+    /shape \[1, 8\]/,
+  ],
+  [
+    'weight NaN',
+    (a) => ({ ...a, gates: { ...a.gates, gates: a.gates.gates.map((g) => ({ ...g, weight: g.weight.map(() => Number.NaN) })) } }),
+    /NaN/,
+  ],
+  [
+    'bias infinite',
+    (a) => ({ ...a, gates: { ...a.gates, gates: a.gates.gates.map((g) => ({ ...g, bias: g.bias.map(() => Number.POSITIVE_INFINITY) })) } }),
+    /Infinity/,
+  ],
+  [
+    'gate stuck at 1',
+    (a) => ({
+      ...a,
+      gates: { ...a.gates, gates: a.gates.gates.map((g) => ({ weight: g.weight.map(() => 0), bias: g.bias.map(() => 40) })) },
+    }),
+    /stuck at 1/,
+  ],
+  [
+    'gate stuck at 0',
+    (a) => ({
+      ...a,
+      gates: { ...a.gates, gates: a.gates.gates.map((g) => ({ weight: g.weight.map(() => 0), bias: g.bias.map(() => -40) })) },
+    }),
+    /stuck at 0/,
+  ],
+  [
+    'field of another variant',
+    (a) => ({ ...a, gates: { ...a.gates, gates: a.gates.gates.map((g) => ({ ...g, down: g.weight })) } }),
+    /"down"/,
+  ],
   ['stand-in of another width', (a) => ({ ...a, gates: { ...a.gates, standIns: a.gates.standIns?.map((s) => s.slice(1)) } }), /stand-in 0/],
   ['stand-ins missing for a branch', (a) => ({ ...a, gates: { ...a.gates, standIns: a.gates.standIns?.slice(1) } }), /3 stand-ins/],
 ];
 
 describe('a broken adapter is refused', () => {
   it.each(faults)('when written: %s', async (_name, change, message) => {
-    await expect(writeAdapter(path, change(tinyAdapter()) as GateAdapter)).rejects.toMatchObject({ code: 'GS_ADAPTER_INVALID', message: expect.stringMatching(message) });
+    await expect(writeAdapter(path, change(tinyAdapter()) as GateAdapter)).rejects.toMatchObject({
+      code: 'GS_ADAPTER_INVALID',
+      message: expect.stringMatching(message),
+    });
   });
 
   const rewrite = async (change: (json: Record<string, unknown>) => unknown): Promise<void> => {
@@ -120,7 +192,10 @@ describe('a broken adapter is refused', () => {
   it('when its numbers do not fit the type it is stored as', async () => {
     const adapter = tinyAdapter();
     adapter.gates.gates[0]?.weight.fill(1e6);
-    await expect(writeAdapter(path, adapter, { type: 'F16' })).rejects.toMatchObject({ code: 'GS_ADAPTER_INVALID', message: expect.stringContaining('F16') });
+    await expect(writeAdapter(path, adapter, { type: 'F16' })).rejects.toMatchObject({
+      code: 'GS_ADAPTER_INVALID',
+      message: expect.stringContaining('F16'),
+    });
   });
 });
 
@@ -130,7 +205,12 @@ describe('fitting a model', () => {
     const model = createRandomModel({ seed: 1 });
     const mine = { config: { ...model.config, layers: 2, hiddenSize: 8 }, fingerprint: adapter.modelFingerprint };
     expect(() => assertAdapterFits(adapter, mine)).not.toThrow();
-    expect(() => assertAdapterFits(adapter, { ...mine, config: { ...mine.config, hiddenSize: 16 } })).toThrowError(expect.objectContaining({ code: 'GS_ADAPTER_MISMATCH', fields: { expected: { layers: 2, hiddenSize: 16 }, got: { layers: 2, hiddenSize: 8 } } }));
+    expect(() => assertAdapterFits(adapter, { ...mine, config: { ...mine.config, hiddenSize: 16 } })).toThrowError(
+      expect.objectContaining({
+        code: 'GS_ADAPTER_MISMATCH',
+        fields: { expected: { layers: 2, hiddenSize: 16 }, got: { layers: 2, hiddenSize: 8 } },
+      }),
+    );
     const other = { ...mine, fingerprint: 'cd'.repeat(32) };
     expect(() => assertAdapterFits(adapter, other)).toThrowError(expect.objectContaining({ code: 'GS_ADAPTER_MISMATCH' }));
     expect(() => assertAdapterFits(adapter, other, { allowOtherWeights: true })).not.toThrow();

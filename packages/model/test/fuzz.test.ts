@@ -14,7 +14,13 @@ const folder = testFolder();
 /** Bytes to set, mostly in the header, and where to cut. */
 const damage = (headerBytes: number, size: number) =>
   fc.record({
-    edits: fc.array(fc.tuple(fc.oneof({ weight: 4, arbitrary: fc.nat(headerBytes - 1) }, fc.nat(size - 1)), fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 127, 128, 255))), { maxLength: 6 }),
+    edits: fc.array(
+      fc.tuple(
+        fc.oneof({ weight: 4, arbitrary: fc.nat(headerBytes - 1) }, fc.nat(size - 1)),
+        fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 127, 128, 255)),
+      ),
+      { maxLength: 6 },
+    ),
     cut: fc.option(fc.nat(size), { freq: 4 }),
   });
 

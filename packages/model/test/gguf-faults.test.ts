@@ -8,9 +8,12 @@ import { tinyGguf, tinyTokens } from './support/tiny-gguf.js';
 const folder = testFolder();
 const huge = 1n << 63n;
 const header = (...parts: Uint8Array[]): Buffer => Buffer.concat([Buffer.from('GGUF'), u32(3), ...parts]);
-const tensor = (sizes: readonly (number | bigint)[], more: object = {}) => tinyGguf({ tensors: (all) => [...all, { name: 'extra', sizes, type: 0, bytes: new Uint8Array(32), ...more }] });
-const nested = (depth: number): Buffer => (depth === 0 ? Buffer.concat([u32(4), u64(0)]) : Buffer.concat([u32(9), u64(1), nested(depth - 1)]));
-const renamed = (from: string, to: string) => tinyGguf({ tensors: (all) => all.map((item) => (item.name === from ? { ...item, name: to } : item)) });
+const tensor = (sizes: readonly (number | bigint)[], more: object = {}) =>
+  tinyGguf({ tensors: (all) => [...all, { name: 'extra', sizes, type: 0, bytes: new Uint8Array(32), ...more }] });
+const nested = (depth: number): Buffer =>
+  depth === 0 ? Buffer.concat([u32(4), u64(0)]) : Buffer.concat([u32(9), u64(1), nested(depth - 1)]);
+const renamed = (from: string, to: string) =>
+  tinyGguf({ tensors: (all) => all.map((item) => (item.name === from ? { ...item, name: to } : item)) });
 const sound = tinyGguf();
 
 /** Name, bytes, code, and what the message must tell. */
@@ -32,23 +35,54 @@ const corpus: readonly (readonly [string, Uint8Array, string, RegExp])[] = [
   ['empty key', header(u64(0), u64(1), u64(0), Buffer.alloc(64)), 'GS_INVALID_MODEL', /not allowed/],
   ['string of 2^40 bytes', header(u64(0), u64(1), text('a'), u32(8), u64(1n << 40n), Buffer.alloc(64)), 'GS_INVALID_MODEL', /at most/],
   ['array of 2^63', header(u64(0), u64(1), text('a'), u32(9), u32(4), u64(huge), Buffer.alloc(64)), 'GS_INVALID_MODEL', /Length/],
-  ['array of 900000 in 200 bytes', header(u64(0), u64(1), text('a'), u32(9), u32(8), u64(900000), Buffer.alloc(64)), 'GS_INVALID_MODEL', /left/],
+  [
+    'array of 900000 in 200 bytes',
+    header(u64(0), u64(1), text('a'), u32(9), u32(8), u64(900000), Buffer.alloc(64)),
+    'GS_INVALID_MODEL',
+    /left/,
+  ],
   ['arrays 10000 deep', header(u64(0), u64(1), text('a'), u32(9), nested(2000)), 'GS_INVALID_MODEL', /deeper than 4/],
   ['arrays 5 deep', header(u64(0), u64(1), text('a'), u32(9), nested(4), Buffer.alloc(64)), 'GS_INVALID_MODEL', /deeper than 4/],
   ['unknown value type', header(u64(0), u64(1), text('a'), u32(77), Buffer.alloc(64)), 'GS_INVALID_MODEL', /type 77/],
   ['unknown element type', header(u64(0), u64(1), text('a'), u32(9), u32(13), u64(1), Buffer.alloc(64)), 'GS_INVALID_MODEL', /type 13/],
-  ['the same key twice', buildGguf({ values: [['a', uint(1)], ['a', uint(2)]], tensors: [] }), 'GS_INVALID_MODEL', /twice/],
+  [
+    'the same key twice',
+    buildGguf({
+      values: [
+        ['a', uint(1)],
+        ['a', uint(2)],
+      ],
+      tensors: [],
+    }),
+    'GS_INVALID_MODEL',
+    /twice/,
+  ],
   ['__proto__ as key', buildGguf({ values: [['__proto__', uint(1)]], tensors: [] }), 'GS_INVALID_MODEL', /__proto__/],
   ['key in bad UTF-8', buildGguf({ values: [[Uint8Array.of(0xc3, 0x28), uint(1)]], tensors: [] }), 'GS_INVALID_MODEL', /UTF-8/],
-  ['value in overlong UTF-8', buildGguf({ values: [['a', { type: 'string', value: Uint8Array.of(0xc0, 0x80) }]], tensors: [] }), 'GS_INVALID_MODEL', /UTF-8/],
-  ['surrogate in UTF-8', buildGguf({ values: [['a', { type: 'string', value: Uint8Array.of(0xed, 0xa0, 0x80) }]], tensors: [] }), 'GS_INVALID_MODEL', /UTF-8/],
+  [
+    'value in overlong UTF-8',
+    buildGguf({ values: [['a', { type: 'string', value: Uint8Array.of(0xc0, 0x80) }]], tensors: [] }),
+    'GS_INVALID_MODEL',
+    /UTF-8/,
+  ],
+  [
+    'surrogate in UTF-8',
+    buildGguf({ values: [['a', { type: 'string', value: Uint8Array.of(0xed, 0xa0, 0x80) }]], tensors: [] }),
+    'GS_INVALID_MODEL',
+    /UTF-8/,
+  ],
   ['cut inside a key', sound.subarray(0, 60), 'GS_INVALID_MODEL', /left/],
   ['cut inside the vocabulary', sound.subarray(0, 2000), 'GS_INVALID_MODEL', /left/],
   ['cut inside the data', sound.subarray(0, sound.length - 4000), 'GS_INVALID_MODEL', /ends behind/],
   ['zero dimension', tensor([32, 0]), 'GS_INVALID_MODEL', /zero/],
   ['no dimensions', tensor([]), 'GS_INVALID_MODEL', /0 dimensions/],
   ['5 dimensions', tensor([1, 1, 1, 1, 1]), 'GS_INVALID_MODEL', /5 dimensions/],
-  ['2^32-1 dimensions', Buffer.concat([header(u64(1), u64(0), text('t'), u32(0xffffffff)), Buffer.alloc(64)]), 'GS_INVALID_MODEL', /dimensions/],
+  [
+    '2^32-1 dimensions',
+    Buffer.concat([header(u64(1), u64(0), text('t'), u32(0xffffffff)), Buffer.alloc(64)]),
+    'GS_INVALID_MODEL',
+    /dimensions/,
+  ],
   ['product over 2^64', tensor([1n << 32n, 1n << 33n]), 'GS_INVALID_MODEL', /2\^63/],
   ['product wraps to a small number', tensor([(1n << 63n) + 1n, 2n]), 'GS_INVALID_MODEL', /2\^63/],
   ['larger than the file', tensor([1n << 40n]), 'GS_INVALID_MODEL', /cannot fit/],
@@ -73,7 +107,12 @@ const corpus: readonly (readonly [string, Uint8Array, string, RegExp])[] = [
   ['key heads per layer', tinyGguf({ values: { 'llama.attention.head_count_kv': ints([2, 2]) } }), 'GS_UNSUPPORTED_MODEL', /per layer/],
   ['heads that do not divide', tinyGguf({ values: { 'llama.attention.head_count_kv': uint(3) } }), 'GS_INVALID_MODEL', /evenly/],
   ['zero heads', tinyGguf({ values: { 'llama.attention.head_count': uint(0) } }), 'GS_INVALID_MODEL', /head_count/],
-  ['epsilon NaN', tinyGguf({ values: { 'llama.attention.layer_norm_rms_epsilon': { type: 'f32', value: Number.NaN } } }), 'GS_INVALID_MODEL', /epsilon/],
+  [
+    'epsilon NaN',
+    tinyGguf({ values: { 'llama.attention.layer_norm_rms_epsilon': { type: 'f32', value: Number.NaN } } }),
+    'GS_INVALID_MODEL',
+    /epsilon/,
+  ],
   ['another width', tinyGguf({ values: { 'llama.feed_forward_length': uint(96) } }), 'GS_SHAPE_MISMATCH', /\[96,32\].*\[64,32\]/],
   ['missing tensor', tinyGguf({ tensors: (all) => all.slice(0, -1) }), 'GS_INVALID_MODEL', /missing/],
   ['bias that a Llama has not', renamed('blk.0.attn_q.weight', 'blk.0.attn_q.bias'), 'GS_UNSUPPORTED_MODEL', /attn_q\.bias/],
@@ -82,12 +121,34 @@ const corpus: readonly (readonly [string, Uint8Array, string, RegExp])[] = [
   ['vocabulary missing', tinyGguf({ values: { 'tokenizer.ggml.tokens': undefined } }), 'GS_INVALID_MODEL', /vocabulary/],
   ['vocabulary of numbers', tinyGguf({ values: { 'tokenizer.ggml.tokens': ints([1, 2]) } }), 'GS_INVALID_MODEL', /vocabulary/],
   ['types of another length', tinyGguf({ values: { 'tokenizer.ggml.token_type': ints([1]) } }), 'GS_INVALID_MODEL', /token types/],
-  ['vocabulary of another size', tinyGguf({ values: { 'tokenizer.ggml.tokens': strings(tinyTokens.slice(0, 10)), 'tokenizer.ggml.token_type': undefined, 'tokenizer.ggml.eos_token_id': undefined, 'tokenizer.ggml.bos_token_id': undefined } }), 'GS_SHAPE_MISMATCH', /tokenEmbedding/],
+  [
+    'vocabulary of another size',
+    tinyGguf({
+      values: {
+        'tokenizer.ggml.tokens': strings(tinyTokens.slice(0, 10)),
+        'tokenizer.ggml.token_type': undefined,
+        'tokenizer.ggml.eos_token_id': undefined,
+        'tokenizer.ggml.bos_token_id': undefined,
+      },
+    }),
+    'GS_SHAPE_MISMATCH',
+    /tokenEmbedding/,
+  ],
   ['end token outside', tinyGguf({ values: { 'tokenizer.ggml.eos_token_id': uint(100000) } }), 'GS_INVALID_MODEL', /eos_token_id/],
   ['unknown way to cut text', tinyGguf({ values: { 'tokenizer.ggml.pre': string('nobody') } }), 'GS_UNSUPPORTED_TOKENIZER', /"nobody"/],
   ['no way to cut text', tinyGguf({ values: { 'tokenizer.ggml.pre': undefined } }), 'GS_UNSUPPORTED_TOKENIZER', /undefined/],
   ['word pieces', tinyGguf({ values: { 'tokenizer.ggml.model': string('bert') } }), 'GS_UNSUPPORTED_TOKENIZER', /"bert"/],
-  ['odd rotary table', tinyGguf({ tensors: (all) => [...all, { name: 'rope_freqs.weight', sizes: [4], type: 0, bytes: Buffer.from(new Float32Array([1, 1.5, 2, 7]).buffer) }] }), 'GS_UNSUPPORTED_MODEL', /rope_freqs/],
+  [
+    'odd rotary table',
+    tinyGguf({
+      tensors: (all) => [
+        ...all,
+        { name: 'rope_freqs.weight', sizes: [4], type: 0, bytes: Buffer.from(new Float32Array([1, 1.5, 2, 7]).buffer) },
+      ],
+    }),
+    'GS_UNSUPPORTED_MODEL',
+    /rope_freqs/,
+  ],
   ['chat template as list', tinyGguf({ values: { 'tokenizer.chat_template': floats([1]) } }), 'GS_INVALID_MODEL', /template/],
 ];
 

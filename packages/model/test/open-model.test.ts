@@ -1,9 +1,9 @@
 import { truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { dequantize, llama3Divisors, openModel, tensorShapes, type TensorType } from '../src/index.js';
+import { dequantize, llama3Divisors, openModel, type TensorType, tensorShapes } from '../src/index.js';
 import { testFolder, writeTestFile } from './support/folder.js';
-import { string, float } from './support/gguf-bytes.js';
+import { float, string } from './support/gguf-bytes.js';
 import { checkpointTensors, writeCheckpoint } from './support/tiny-checkpoint.js';
 import { tinyConfig, tinyGguf, tinyTokens, tinyWeights } from './support/tiny-gguf.js';
 
@@ -57,7 +57,9 @@ describe('GGUF', () => {
     const shape = { ropeSize: 8, ropeTheta: 500000 };
     const table = Float32Array.from(llama3Divisors(shape, scaling));
     const tensor = { name: 'rope_freqs.weight', sizes: [4], type: 0, bytes: new Uint8Array(table.buffer) };
-    const model = await openModel(writeTestFile(folder, tinyGguf({ values: { 'llama.rope.freq_base': float(500000) }, tensors: (all) => [...all, tensor] })));
+    const model = await openModel(
+      writeTestFile(folder, tinyGguf({ values: { 'llama.rope.freq_base': float(500000) }, tensors: (all) => [...all, tensor] })),
+    );
     expect(model.config.ropeScaling).toEqual(scaling);
     await model.close();
   });
@@ -72,7 +74,9 @@ describe('GGUF', () => {
 
   it('a path that is not there, and an abort', async () => {
     await expect(openModel(join(folder, 'nowhere.gguf'))).rejects.toMatchObject({ code: 'GS_MODEL_IO' });
-    await expect(openModel(writeTestFile(folder, tinyGguf()), { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'GS_ABORTED' });
+    await expect(openModel(writeTestFile(folder, tinyGguf()), { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'GS_ABORTED',
+    });
   });
 });
 
@@ -96,8 +100,17 @@ describe('safetensors', () => {
   it('both tokenizers of one vocabulary agree', async () => {
     const gguf = await openModel(writeTestFile(folder, tinyGguf()));
     const hub = await openModel(await writeCheckpoint(join(folder, 'agree')));
-    for (const text of ['', 'hello world', 'hell 12٣ \u0085x\ufeffy', '<|end|><tool><|turn|>', 'a\u00a0 b\n\n c', "we'll IT'S", 'né 語 🙂']) {
-      for (const special of [false, true]) expect(hub.tokenizer?.encode(text, { special }), JSON.stringify(text)).toEqual(gguf.tokenizer?.encode(text, { special }));
+    for (const text of [
+      '',
+      'hello world',
+      'hell 12٣ \u0085x\ufeffy',
+      '<|end|><tool><|turn|>',
+      'a\u00a0 b\n\n c',
+      "we'll IT'S",
+      'né 語 🙂',
+    ]) {
+      for (const special of [false, true])
+        expect(hub.tokenizer?.encode(text, { special }), JSON.stringify(text)).toEqual(gguf.tokenizer?.encode(text, { special }));
     }
     await Promise.all([gguf.close(), hub.close()]);
   });
@@ -116,7 +129,17 @@ describe('safetensors', () => {
     ['Unigram tokenizer', { tokenizer: { model: { type: 'Unigram', vocab: [] } } }, 'GS_UNSUPPORTED_TOKENIZER', /Unigram/],
     ['token ids that are none', { tokenizer: { model: { type: 'BPE', vocab: { a: 2 ** 31 }, merges: [] } } }, 'GS_INVALID_MODEL', /id/],
     ['merges of three parts', { tokenizer: { model: { type: 'BPE', vocab: { a: 0 }, merges: ['a b c'] } } }, 'GS_INVALID_MODEL', /merge 0/],
-    ['a tensor that a Llama has not', { tensors: new Map([...checkpointTensors(), ['model.layers.0.self_attn.q_proj.bias', { type: 'F32', shape: [1], bytes: new Uint8Array(4) }]]) }, 'GS_UNSUPPORTED_MODEL', /q_proj\.bias/],
+    [
+      'a tensor that a Llama has not',
+      {
+        tensors: new Map([
+          ...checkpointTensors(),
+          ['model.layers.0.self_attn.q_proj.bias', { type: 'F32', shape: [1], bytes: new Uint8Array(4) }],
+        ]),
+      },
+      'GS_UNSUPPORTED_MODEL',
+      /q_proj\.bias/,
+    ],
   ];
   it.each(refused)('refuses %s', async (name, options, code, message) => {
     const error = await openModel(await writeCheckpoint(join(folder, `refused ${name}`), options)).catch((thrown: unknown) => thrown);
@@ -126,9 +149,21 @@ describe('safetensors', () => {
 
   it('both ways of writing Llama 3 scaling are read', async () => {
     const llama3 = { factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
-    const old = await openModel(await writeCheckpoint(join(folder, 'old'), { config: { rope_theta: 500000, rope_scaling: { rope_type: 'llama3', ...llama3 } } }));
-    const current = await openModel(await writeCheckpoint(join(folder, 'current'), { config: { rope_theta: undefined, rope_parameters: { rope_type: 'llama3', rope_theta: 500000, ...llama3 } } }));
-    expect(old.config.ropeScaling).toEqual({ kind: 'llama3', factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContextLength: 8192 });
+    const old = await openModel(
+      await writeCheckpoint(join(folder, 'old'), { config: { rope_theta: 500000, rope_scaling: { rope_type: 'llama3', ...llama3 } } }),
+    );
+    const current = await openModel(
+      await writeCheckpoint(join(folder, 'current'), {
+        config: { rope_theta: undefined, rope_parameters: { rope_type: 'llama3', rope_theta: 500000, ...llama3 } },
+      }),
+    );
+    expect(old.config.ropeScaling).toEqual({
+      kind: 'llama3',
+      factor: 8,
+      lowFrequencyFactor: 1,
+      highFrequencyFactor: 4,
+      originalContextLength: 8192,
+    });
     expect(current.config).toEqual({ ...old.config, name: 'current' });
     await Promise.all([old.close(), current.close()]);
   });

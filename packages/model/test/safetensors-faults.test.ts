@@ -8,8 +8,10 @@ import { u64 } from './support/gguf-bytes.js';
 import { writeCheckpoint } from './support/tiny-checkpoint.js';
 
 const folder = testFolder();
-const file = (header: string, dataBytes = 0, length?: bigint): Buffer => Buffer.concat([u64(length ?? BigInt(Buffer.byteLength(header))), Buffer.from(header), Buffer.alloc(dataBytes)]);
-const one = (dtype: string, shape: unknown, range: unknown, dataBytes: number): Buffer => file(JSON.stringify({ a: { dtype, shape, data_offsets: range } }), dataBytes);
+const file = (header: string, dataBytes = 0, length?: bigint): Buffer =>
+  Buffer.concat([u64(length ?? BigInt(Buffer.byteLength(header))), Buffer.from(header), Buffer.alloc(dataBytes)]);
+const one = (dtype: string, shape: unknown, range: unknown, dataBytes: number): Buffer =>
+  file(JSON.stringify({ a: { dtype, shape, data_offsets: range } }), dataBytes);
 
 const corpus: readonly (readonly [string, Uint8Array, string, RegExp])[] = [
   ['empty file', new Uint8Array(), 'GS_INVALID_MODEL', /0 bytes/],
@@ -20,10 +22,25 @@ const corpus: readonly (readonly [string, Uint8Array, string, RegExp])[] = [
   ['header that starts with a space', file(' {}'), 'GS_INVALID_MODEL', /"\{"/],
   ['header that is a list', file('[]'), 'GS_INVALID_MODEL', /"\{"/],
   ['header that is no JSON', file('{"a":'), 'GS_INVALID_MODEL', /JSON/],
-  ['header in bad UTF-8', Buffer.concat([u64(7), Buffer.from('{"'), Buffer.of(0xc3, 0x28), Buffer.from('":}')]), 'GS_INVALID_MODEL', /UTF-8/],
+  [
+    'header in bad UTF-8',
+    Buffer.concat([u64(7), Buffer.from('{"'), Buffer.of(0xc3, 0x28), Buffer.from('":}')]),
+    'GS_INVALID_MODEL',
+    /UTF-8/,
+  ],
   ['10000 nested lists', file(`{"a":${'['.repeat(10000)}${']'.repeat(10000)}}`), 'GS_INVALID_MODEL', /deeper/],
-  ['the same tensor twice', file('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1), 'GS_INVALID_MODEL', /twice/],
-  ['the same tensor twice, escaped', file('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\\u0061":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1), 'GS_INVALID_MODEL', /twice/],
+  [
+    'the same tensor twice',
+    file('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1),
+    'GS_INVALID_MODEL',
+    /twice/,
+  ],
+  [
+    'the same tensor twice, escaped',
+    file('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\\u0061":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1),
+    'GS_INVALID_MODEL',
+    /twice/,
+  ],
   ['__proto__ as a tensor', file('{"__proto__":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 4), 'GS_UNSUPPORTED_MODEL', /__proto__/],
   ['unknown type', one('Q4', [2], [0, 1], 1), 'GS_INVALID_MODEL', /Q4/],
   ['unknown field', file('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":1}}', 1), 'GS_INVALID_MODEL', /"x"/],
@@ -36,10 +53,20 @@ const corpus: readonly (readonly [string, Uint8Array, string, RegExp])[] = [
   ['range of another size', one('F32', [2], [0, 4], 4), 'GS_INVALID_MODEL', /8 bytes/],
   ['hole at the start', one('U8', [1], [1, 2], 2), 'GS_INVALID_MODEL', /hole/],
   ['hole at the end', one('U8', [1], [0, 1], 2), 'GS_INVALID_MODEL', /holds 2/],
-  ['overlap', file('{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}', 3), 'GS_INVALID_MODEL', /overlap/],
+  [
+    'overlap',
+    file('{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}', 3),
+    'GS_INVALID_MODEL',
+    /overlap/,
+  ],
   ['metadata that is no text', file('{"__metadata__":{"a":1}}'), 'GS_INVALID_MODEL', /__metadata__/],
   ['8-bit weights', file('{"model.norm.weight":{"dtype":"I8","shape":[4],"data_offsets":[0,4]}}', 4), 'GS_UNSUPPORTED_TENSOR_TYPE', /I8/],
-  ['three dimensions', file('{"model.norm.weight":{"dtype":"F32","shape":[1,1,1],"data_offsets":[0,4]}}', 4), 'GS_INVALID_MODEL', /3 dimensions/],
+  [
+    'three dimensions',
+    file('{"model.norm.weight":{"dtype":"F32","shape":[1,1,1],"data_offsets":[0,4]}}', 4),
+    'GS_INVALID_MODEL',
+    /3 dimensions/,
+  ],
   ['no tensors', file('{}'), 'GS_INVALID_MODEL', /missing/],
 ];
 
@@ -59,14 +86,22 @@ describe('bad safetensors files are refused by a typed error', () => {
     expect(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers).toBeLessThan(32 * 1024 * 1024);
   });
 
-  it.each(['../x.safetensors', '/etc/x.safetensors', 'a/b.safetensors', '..', 'C:x.safetensors', 'x\u0000.safetensors', '.x.safetensors', 'x.bin', 7, `${'x'.repeat(300)}.safetensors`])(
-    'refuses the shard name %j',
-    async (name) => {
-      const path = await writeCheckpoint(join(folder, 'index'), { shards: true });
-      writeFileSync(join(path, 'model.safetensors.index.json'), JSON.stringify({ weight_map: { a: name } }));
-      await expect(openModel(path)).rejects.toMatchObject({ code: 'GS_INVALID_MODEL', message: expect.stringContaining('plain file name') });
-    },
-  );
+  it.each([
+    '../x.safetensors',
+    '/etc/x.safetensors',
+    'a/b.safetensors',
+    '..',
+    'C:x.safetensors',
+    'x\u0000.safetensors',
+    '.x.safetensors',
+    'x.bin',
+    7,
+    `${'x'.repeat(300)}.safetensors`,
+  ])('refuses the shard name %j', async (name) => {
+    const path = await writeCheckpoint(join(folder, 'index'), { shards: true });
+    writeFileSync(join(path, 'model.safetensors.index.json'), JSON.stringify({ weight_map: { a: name } }));
+    await expect(openModel(path)).rejects.toMatchObject({ code: 'GS_INVALID_MODEL', message: expect.stringContaining('plain file name') });
+  });
 
   it('a folder without a config or weights says what is missing', async () => {
     await expect(openModel(folder)).rejects.toMatchObject({ code: 'GS_MODEL_IO', message: expect.stringContaining('config.json') });
@@ -77,7 +112,9 @@ describe('writing', () => {
   it('leaves nothing behind when it fails, and refuses sizes that do not fit', async () => {
     const before = readdirSync(folder);
     await expect(writeSafetensors(join(folder, 'no', 'such', 'folder'), new Map())).rejects.toMatchObject({ code: 'GS_MODEL_IO' });
-    await expect(writeSafetensors(join(folder, 'x.safetensors'), new Map([['a', { type: 'F32', shape: [2], bytes: new Uint8Array(4) }]]))).rejects.toMatchObject({ code: 'GS_INVALID_ARGUMENT' });
+    await expect(
+      writeSafetensors(join(folder, 'x.safetensors'), new Map([['a', { type: 'F32', shape: [2], bytes: new Uint8Array(4) }]])),
+    ).rejects.toMatchObject({ code: 'GS_INVALID_ARGUMENT' });
     expect(readdirSync(folder)).toEqual(before);
   });
 });

@@ -27,6 +27,8 @@ export class NonFiniteTraceError extends GateskipError {
 /** No branch can be told apart from another: every update has the same size, or nothing may skip. */
 export class NothingToFitError extends GateskipError {
   constructor(reason: string) {
-    super('GS_NOTHING_TO_FIT', `There is nothing to fit: ${reason}.`, 'Protect fewer branches, or give more varied text.', { what: reason });
+    super('GS_NOTHING_TO_FIT', `There is nothing to fit: ${reason}.`, 'Protect fewer branches, or give more varied text.', {
+      what: reason,
+    });
   }
 }

@@ -1,8 +1,8 @@
 import { InvalidModelError, printable, UnsupportedModelError, UnsupportedTensorTypeError } from '../errors.js';
 import type { TensorType } from '../model.js';
 import { tensorBytes } from '../tensor-bytes.js';
-import { isValidUtf8 } from './valid-utf8.js';
 import { ARRAY, STRING, tensorTypeName, tensorTypes, valueTypes } from './types.js';
+import { isValidUtf8 } from './valid-utf8.js';
 
 /** Where one metadata value lies in the header. */
 export interface WalkedValue {

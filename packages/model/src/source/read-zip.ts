@@ -72,7 +72,11 @@ export async function unpackZipEntry(
   let done = 0;
   const store = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
     for await (const chunk of chunks) {
-      if (done + chunk.length > entry.sizeBytes) throw new DownloadMismatchError(`${printable(path)}: "${printable(entry.name)}" is longer than its stated ${entry.sizeBytes} bytes.`, { what: path });
+      if (done + chunk.length > entry.sizeBytes)
+        throw new DownloadMismatchError(
+          `${printable(path)}: "${printable(entry.name)}" is longer than its stated ${entry.sizeBytes} bytes.`,
+          { what: path },
+        );
       await out.writeFile(chunk);
       done += chunk.length;
       onProgress(done);

@@ -88,7 +88,13 @@ export function buildGguf(parts: GgufParts): Buffer {
   const data: Uint8Array[] = [];
   let at = 0;
   for (const tensor of parts.tensors) {
-    header.push(text(tensor.name), u32(tensor.sizes.length), ...tensor.sizes.map((size) => u64(size)), u32(tensor.type), u64(tensor.offset ?? BigInt(at)));
+    header.push(
+      text(tensor.name),
+      u32(tensor.sizes.length),
+      ...tensor.sizes.map((size) => u64(size)),
+      u32(tensor.type),
+      u64(tensor.offset ?? BigInt(at)),
+    );
     if (!tensor.bytes) continue;
     const padded = Buffer.alloc(Math.ceil(tensor.bytes.length / alignment) * alignment);
     padded.set(tensor.bytes);

@@ -46,20 +46,47 @@ export const checkpointConfig = {
 };
 
 export const checkpointTokenizer = {
-  added_tokens: tinyTokens.flatMap((content, id) => (content.startsWith('<') && content.length > 1 ? [{ id, content, special: content.startsWith('<|'), lstrip: false, rstrip: false, single_word: false, normalized: false }] : [])),
+  added_tokens: tinyTokens.flatMap((content, id) =>
+    content.startsWith('<') && content.length > 1
+      ? [{ id, content, special: content.startsWith('<|'), lstrip: false, rstrip: false, single_word: false, normalized: false }]
+      : [],
+  ),
   normalizer: null,
-  pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'Digits', individual_digits: true }, { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true }] },
+  pre_tokenizer: {
+    type: 'Sequence',
+    pretokenizers: [
+      { type: 'Digits', individual_digits: true },
+      { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    ],
+  },
   post_processor: null,
   decoder: { type: 'ByteLevel' },
-  model: { type: 'BPE', vocab: Object.fromEntries(tinyTokens.map((token, id) => [token, id])), merges: tinyMerges, unk_token: null, byte_fallback: false, ignore_merges: false },
+  model: {
+    type: 'BPE',
+    vocab: Object.fromEntries(tinyTokens.map((token, id) => [token, id])),
+    merges: tinyMerges,
+    unk_token: null,
+    byte_fallback: false,
+    ignore_merges: false,
+  },
 };
 
 /** Writes the tiny model as Hugging Face lays it out; with `shards`, in two files and an index. */
-export async function writeCheckpoint(folder: string, options: { shards?: boolean; config?: object; tokenizer?: object; tensors?: Map<string, SafetensorsTensor> } = {}): Promise<string> {
+export async function writeCheckpoint(
+  folder: string,
+  options: { shards?: boolean; config?: object; tokenizer?: object; tensors?: Map<string, SafetensorsTensor> } = {},
+): Promise<string> {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...checkpointConfig, ...options.config }));
   writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify({ ...checkpointTokenizer, ...options.tokenizer }));
-  writeFileSync(join(folder, 'tokenizer_config.json'), JSON.stringify({ bos_token: '<|turn|>', eos_token: { content: '<|end|>' }, chat_template: [{ name: 'default', template: '{{ messages[0].content }}' }] }));
+  writeFileSync(
+    join(folder, 'tokenizer_config.json'),
+    JSON.stringify({
+      bos_token: '<|turn|>',
+      eos_token: { content: '<|end|>' },
+      chat_template: [{ name: 'default', template: '{{ messages[0].content }}' }],
+    }),
+  );
   const tensors = options.tensors ?? checkpointTensors();
   if (!options.shards) await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
   else {

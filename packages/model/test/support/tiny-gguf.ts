@@ -44,7 +44,12 @@ export const tinyValues: readonly (readonly [string, Value])[] = [
   ['tokenizer.ggml.eos_token_id', uint(tinyTokens.indexOf('<|end|>'))],
   ['tokenizer.ggml.bos_token_id', uint(tinyTokens.indexOf('<|turn|>'))],
   ['tokenizer.ggml.add_bos_token', { type: 'bool', value: false }],
-  ['tokenizer.chat_template', string("{% for m in messages %}<|turn|>{{ m.role }}\n{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|turn|>assistant\n{% endif %}")],
+  [
+    'tokenizer.chat_template',
+    string(
+      '{% for m in messages %}<|turn|>{{ m.role }}\n{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|turn|>assistant\n{% endif %}',
+    ),
+  ],
 ];
 
 const ggufNames: Readonly<Record<string, string>> = {
@@ -85,7 +90,14 @@ export function tinyTensors(type: TensorType = 'F32', config: ModelConfig = tiny
 }
 
 /** The tiny model with some keys replaced or (undefined) left out, and some tensors changed. */
-export function tinyGguf(changes: { values?: Readonly<Record<string, Value | undefined>>; tensors?: (tensors: Tensor[]) => Tensor[]; type?: TensorType; parts?: Partial<GgufParts> } = {}): Buffer {
+export function tinyGguf(
+  changes: {
+    values?: Readonly<Record<string, Value | undefined>>;
+    tensors?: (tensors: Tensor[]) => Tensor[];
+    type?: TensorType;
+    parts?: Partial<GgufParts>;
+  } = {},
+): Buffer {
   const replaced = changes.values ?? {};
   const values = tinyValues.flatMap(([key, value]): (readonly [string, Value])[] => {
     if (!Object.hasOwn(replaced, key)) return [[key, value]];

@@ -1,5 +1,5 @@
-import { dotRow } from './linear-fit.js';
 import type { Traces } from './collect-traces.js';
+import { dotRow } from './linear-fit.js';
 
 /** A linear row per branch, before the sigmoid: predicted importance = weight·x + bias. */
 export interface BranchRow {

@@ -34,7 +34,9 @@ export async function measureBranchDamage(
       const group = branches.slice(first, first + perStep);
       const plans = group.map((branch) => without(branch, all, tokens.length * group.length, tokens.length, pinnedTokens));
       const logits = await run(plans, tokens, rows);
-      group.forEach((branch, index) => compare(branch, dense, logits.subarray(index * rows.length * vocabularySize, (index + 1) * rows.length * vocabularySize)));
+      group.forEach((branch, index) =>
+        compare(branch, dense, logits.subarray(index * rows.length * vocabularySize, (index + 1) * rows.length * vocabularySize)),
+      );
       done += group.length;
       await pacer.breathe();
     }

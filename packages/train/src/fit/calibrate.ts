@@ -1,5 +1,5 @@
 import type { Runner, SequenceId } from '@gateskip/backend';
-import { type CalibrationKnot, branchCount, densePlan, type KvMode, type Plan, type Rule } from '@gateskip/gate';
+import { branchCount, type CalibrationKnot, densePlan, type KvMode, type Plan, type Rule } from '@gateskip/gate';
 import type { Pacer } from '../progress.js';
 import { addDivergence, type DenseRows, type Divergence, denseRows, emptyDivergence } from './divergence.js';
 
@@ -51,7 +51,9 @@ interface Tally {
 export async function measureCurve(runner: Runner, input: CurveInput, pacer: Pacer, signal?: AbortSignal): Promise<Curve> {
   const branches = branchCount(runner.config);
   const thresholds = [0, ...input.thresholds];
-  const tallies = thresholds.map((): Tally => ({ rows: 0, macs: 0, denseMacs: 0, kept: new Float64Array(branches), quality: emptyDivergence() }));
+  const tallies = thresholds.map(
+    (): Tally => ({ rows: 0, macs: 0, denseMacs: 0, kept: new Float64Array(branches), quality: emptyDivergence() }),
+  );
   const dense = emptyDivergence();
   const heldOutTokens = input.heldOut.reduce((sum, window) => sum + window.length, 0);
   const stride = Math.max(1, Math.ceil(heldOutTokens / input.qualityRows));

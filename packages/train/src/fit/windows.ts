@@ -48,7 +48,9 @@ export function cutWindows(
   const every = Math.max(2, Math.round(1 / heldOutShare));
   const fit: Int32Array[] = [];
   const heldOut: Int32Array[] = [];
-  chosen.forEach((window, index) => (index % every === every >> 1 || (chosen.length <= every >> 1 && index === 0) ? heldOut : fit).push(window));
+  chosen.forEach((window, index) =>
+    (index % every === every >> 1 || (chosen.length <= every >> 1 && index === 0) ? heldOut : fit).push(window),
+  );
   return { fit, heldOut, tokens: count(chosen) };
 }
 
