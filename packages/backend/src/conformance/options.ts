@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from '@gateskip/errors';
 import type { Model } from '@gateskip/model';
 import type { Backend, LoadOptions } from '../contract.js';
 
@@ -25,10 +26,16 @@ export interface ConformanceOptions {
   readonly load?: Pick<LoadOptions, 'threads' | 'extra'>;
 }
 
-/** The tolerance that the options state for a model. */
+/** The tolerance that the options state for a model. @throws InvalidArgumentError where a part of it is no tolerance */
 export function toleranceFor(options: ConformanceOptions, model: Model): Tolerance {
-  const { tolerance = FLOAT32_TOLERANCE } = options;
-  return typeof tolerance === 'function' ? tolerance(model) : tolerance;
+  const stated = options.tolerance ?? FLOAT32_TOLERANCE;
+  const tolerance = typeof stated === 'function' ? stated(model) : stated;
+  for (const part of ['logits', 'scores', 'hidden'] as const) {
+    // A comparison with NaN or undefined would let everything pass.
+    if (!(tolerance[part] >= 0 && tolerance[part] < 1))
+      throw new InvalidArgumentError(`tolerance.${part} must be in 0..1, got ${tolerance[part]}.`);
+  }
+  return tolerance;
 }
 
 /** One check. Wire the list into any test runner. */

@@ -55,7 +55,7 @@ export async function compareScenario(session: Session, scenario: Scenario): Pro
 }
 
 /** Most adapters that are tried until one leaves room between decisions and scores. */
-const TUNING_ATTEMPTS = 24;
+const TUNING_ATTEMPTS = 64;
 
 export interface TunedSetup {
   readonly adapter: GateAdapter;
@@ -64,7 +64,7 @@ export interface TunedSetup {
 
 /**
  * An adapter and values for a scenario such that rounding within the tolerance cannot change a decision: of some seeds,
- * the first whose decisions are all more than twice the tolerance away from every score.
+ * the first whose decisions are all further than the tolerance from every score, which no allowed error can then carry across.
  */
 export async function tunedSetup(
   options: ConformanceOptions,
@@ -72,7 +72,7 @@ export async function tunedSetup(
   adapterOptions: Omit<RandomAdapterOptions, 'seed'>,
   scenario: Scenario,
 ): Promise<TunedSetup> {
-  const needed = 2 * toleranceFor(options, model).scores;
+  const needed = toleranceFor(options, model).scores;
   let widest = 0;
   for (let seed = 1; seed <= TUNING_ATTEMPTS; seed++) {
     const adapter = createRandomAdapter(model, { ...adapterOptions, seed });

@@ -66,22 +66,19 @@ function candidates(rule: Rule, groups: readonly number[][]): number[] {
   return values.length > 0 ? values : [Math.fround((all[0] ?? 0.5) / 2)];
 }
 
-/** Distance from the decision to the nearest score that a rounding error could carry to the other side. */
+/** How far every score may move without any row changing sides: half the gap across which the decision lies. */
 function decisionMargin(rule: Rule, value: number, scores: readonly number[]): number {
   if (rule === 'threshold') return Math.min(...scores.map((score) => Math.abs(score - value)));
-  if (rule === 'fraction') {
-    const skipped = Math.floor(value * scores.length);
-    return skipped === 0 || skipped === scores.length ? Number.POSITIVE_INFINITY : (scores[skipped]! - scores[skipped - 1]!) / 2;
-  }
+  if (rule === 'fraction') return halfGap(scores, Math.floor(value * scores.length));
   if (scores.length < 2) return Number.POSITIVE_INFINITY; // one score is no ranking: none skips
   const at = value * (scores.length - 1);
-  const below = scores[Math.floor(at)]!;
-  const above = scores[Math.ceil(at)]!;
-  if (at === Math.floor(at)) {
-    // The quantile is a score itself: rounding moves both alike.
-    const next = scores[at + 1];
-    return next === undefined ? Number.POSITIVE_INFINITY : (next - below) / 2;
-  }
-  const quantile = below + (above - below) * (at - Math.floor(at));
-  return Math.min(quantile - below, above - quantile);
+  const share = at - Math.floor(at);
+  // The quantile moves with the two scores that it lies between. Close to one of them, rounding of the share decides.
+  if (share !== 0 && (share < 0.02 || share > 0.98)) return 0;
+  return halfGap(scores, Math.floor(at) + 1);
+}
+
+/** Half the gap above the `skipped` lowest of the sorted scores. */
+function halfGap(scores: readonly number[], skipped: number): number {
+  return skipped === 0 || skipped === scores.length ? Number.POSITIVE_INFINITY : (scores[skipped]! - scores[skipped - 1]!) / 2;
 }

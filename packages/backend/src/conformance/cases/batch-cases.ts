@@ -1,5 +1,5 @@
 import type { KvMode, Plan } from '@gateskip/gate';
-import { createRandomModel } from '@gateskip/model';
+import { createRandomModel, type TensorType } from '@gateskip/model';
 import { closeRows, exactly } from '../compare.js';
 import { check } from '../conformance-error.js';
 import type { ConformanceCase, ConformanceOptions } from '../options.js';
@@ -11,15 +11,19 @@ const KV_MODES: readonly KvMode[] = ['project', 'absent', 'alias'];
 
 /** Several sequences and plans in one step; independence from batch mates and from how a prompt is cut. */
 export function batchCases(options: ConformanceOptions): ConformanceCase[] {
-  return [
-    ...KV_MODES.map((kv) => ({ name: `batches: prefill and decode under several plans, kv ${kv}`, run: () => raggedCase(options, kv) })),
-    { name: 'batches: sequences of one plan are ranked together, plans apart', run: () => sharedPlanCase(options) },
-    ...KV_MODES.map((kv) => ({ name: `batches: alone and among others, kv ${kv}`, run: () => aloneCase(options, kv) })),
-    ...KV_MODES.map((kv) => ({
-      name: `batches: a prompt in one piece, in pieces, token by token, kv ${kv}`,
-      run: () => chunkCase(options, kv),
-    })),
-  ];
+  const cases: ConformanceCase[] = [];
+  for (const kv of KV_MODES) {
+    // Quantised weights may take another path through a backend, the more so for single rows.
+    for (const type of ['F32', 'Q4_0', 'Q8_0'] as const) {
+      const setting = `kv ${kv}, weights in ${type}`;
+      cases.push(
+        { name: `batches: prefill and decode under several plans, ${setting}`, run: () => raggedCase(options, kv, type) },
+        { name: `batches: alone and among others, ${setting}`, run: () => aloneCase(options, kv, type) },
+        { name: `batches: a prompt in one piece, in pieces, token by token, ${setting}`, run: () => chunkCase(options, kv, type) },
+      );
+    }
+  }
+  return [...cases, { name: 'batches: sequences of one plan are ranked together, plans apart', run: () => sharedPlanCase(options) }];
 }
 
 /** Sequence 0 decodes while 1 is prefilled, 2 joins late, 3 stops early. */
@@ -37,8 +41,8 @@ function raggedSteps(vocabularySize: number): Part[][] {
   ];
 }
 
-async function raggedCase(options: ConformanceOptions, kv: KvMode): Promise<string | undefined> {
-  const model = createRandomModel({ seed: 41 });
+async function raggedCase(options: ConformanceOptions, kv: KvMode, type: TensorType): Promise<string | undefined> {
+  const model = createRandomModel({ seed: 41, type });
   const { config } = model;
   const plans = [
     uniformPlan(config, 'gate', 'threshold', 0.4, kv),
@@ -84,8 +88,8 @@ async function sharedPlanCase(options: ConformanceOptions): Promise<string | und
   );
 }
 
-async function aloneCase(options: ConformanceOptions, kv: KvMode): Promise<string | undefined> {
-  const model = createRandomModel({ seed: 43 });
+async function aloneCase(options: ConformanceOptions, kv: KvMode, type: TensorType): Promise<string | undefined> {
+  const model = createRandomModel({ seed: 43, type });
   const { config } = model;
   const plans = [uniformPlan(config, 'gate', 'threshold', 0.4, kv), dense(config), uniformPlan(config, 'gate', 'threshold', 0.5, kv)];
   const together: Scenario = { steps: raggedSteps(config.vocabularySize), plans };
@@ -103,8 +107,8 @@ async function aloneCase(options: ConformanceOptions, kv: KvMode): Promise<strin
   return withSession(options, model, setup.adapter, body, requestOf(plans[0]!));
 }
 
-async function chunkCase(options: ConformanceOptions, kv: KvMode): Promise<string | undefined> {
-  const model = createRandomModel({ seed: 44 });
+async function chunkCase(options: ConformanceOptions, kv: KvMode, type: TensorType): Promise<string | undefined> {
+  const model = createRandomModel({ seed: 44, type });
   const { config } = model;
   const tokens = someTokens(24, config.vocabularySize, 8);
   const plan: Plan = mixedPlan(

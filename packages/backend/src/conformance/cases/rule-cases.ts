@@ -1,5 +1,5 @@
 import { type KvMode, type Plan, type Rule, randomScore, type Scorer } from '@gateskip/gate';
-import { createRandomModel, type ModelConfig } from '@gateskip/model';
+import { createRandomModel, type ModelConfig, type TensorType } from '@gateskip/model';
 import { check } from '../conformance-error.js';
 import type { ConformanceCase, ConformanceOptions } from '../options.js';
 import { dense, mixedPlan, requestOf, uniformPlan } from '../plans.js';
@@ -46,7 +46,11 @@ export function ruleCases(options: ConformanceOptions): ConformanceCase[] {
   for (const [name, scorers, mix] of MIXES) {
     for (const scorer of scorers) {
       for (const kv of KV_MODES) {
-        cases.push({ name: `rules: ${name}, scorer ${scorer}, kv ${kv}`, run: () => compareRules(options, mix, scorer, kv) });
+        cases.push({ name: `rules: ${name}, scorer ${scorer}, kv ${kv}`, run: () => compareRules(options, mix, scorer, kv, 'F32') });
+        // Quantised weights may take another path through a backend.
+        if (scorer === 'random') continue;
+        const quantised = `rules: ${name}, scorer ${scorer}, kv ${kv}, weights in Q4_1`;
+        cases.push({ name: quantised, run: () => compareRules(options, mix, scorer, kv, 'Q4_1') });
       }
     }
   }
@@ -67,8 +71,14 @@ function promptScenario(config: ModelConfig, plans: readonly Plan[]): Scenario {
   return { steps: [cut(0, 9), cut(9, 16), cut(16, 17), cut(17, 18), cut(18, 19)], plans, pinnedTokens: 1 };
 }
 
-async function compareRules(options: ConformanceOptions, mix: Mix, scorer: Scorer, kv: KvMode): Promise<string | undefined> {
-  const model = createRandomModel({ seed: 21 });
+async function compareRules(
+  options: ConformanceOptions,
+  mix: Mix,
+  scorer: Scorer,
+  kv: KvMode,
+  type: TensorType,
+): Promise<string | undefined> {
+  const model = createRandomModel({ seed: 21, type });
   const plan = mixedPlan(model.config, scorer, mix, kv);
   const setup = await tunedSetup(options, model, { standIns: true }, promptScenario(model.config, [plan]));
   const body = async (session: Session) => void (await compareScenario(session, setup.scenario));
