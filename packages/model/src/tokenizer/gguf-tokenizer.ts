@@ -2,6 +2,7 @@ import { InvalidModelError, printable, UnsupportedTokenizerError } from '../erro
 import type { GgufHeader } from '../gguf/read-header.js';
 import { bytesOfToken } from './byte-alphabet.js';
 import { byteLevelEncoder, type PlainEncoder } from './byte-level-bpe.js';
+import { textCutter, toByteAlphabet } from './cut-text.js';
 import { preTokenizers } from './pre-tokenizers.js';
 import { endOfTurnNames } from './stop-tokens.js';
 import type { Tokenizer } from './tokenizer.js';
@@ -30,8 +31,9 @@ export function ggufTokenizer(path: string, header: GgufHeader, tokens: readonly
   const build = (): PlainEncoder => {
     const vocabulary = new Map(tokens.map((token, id) => [token, id]));
     const merges = readMerges(path, header);
-    const json = byteLevelJson(Object.fromEntries(vocabulary), merges, rules.patterns, rules.ignoreMerges);
-    return byteLevelEncoder(json, vocabulary, merges, rules.ignoreMerges);
+    const json = byteLevelJson(Object.fromEntries(vocabulary), merges, rules.ignoreMerges);
+    const cut = { pieces: textCutter(rules.patterns), toAlphabet: toByteAlphabet };
+    return byteLevelEncoder({ json, ids: vocabulary, merges, ignoreMerges: rules.ignoreMerges, cut });
   };
   const addBegin = header.values.get('tokenizer.ggml.add_bos_token') ?? rules.addBegin;
   if (header.values.get('tokenizer.ggml.add_eos_token') === true) {
@@ -87,22 +89,13 @@ function readMerges(path: string, header: GgufHeader): [string, string][] {
   });
 }
 
-/** The object that `tokenizer.json` would hold for this vocabulary. */
-export function byteLevelJson(
-  vocab: object,
-  merges: readonly (readonly [string, string])[],
-  patterns: readonly string[],
-  ignoreMerges: boolean,
-): object {
-  const splits = patterns.map((pattern) => ({ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false }));
+/** The object that `tokenizer.json` would hold for this vocabulary; how text is cut is left out, see `cut-text.ts`. */
+function byteLevelJson(vocab: object, merges: readonly (readonly [string, string])[], ignoreMerges: boolean): object {
   return {
     version: '1.0',
     added_tokens: [],
     normalizer: null,
-    pre_tokenizer: {
-      type: 'Sequence',
-      pretokenizers: [...splits, { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false }],
-    },
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
     post_processor: null,
     decoder: { type: 'ByteLevel' },
     model: {

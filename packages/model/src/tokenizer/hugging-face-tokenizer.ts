@@ -73,12 +73,12 @@ export function huggingFaceTokenizer(path: string, json: JsonObject, tokenizerCo
       tokenizerConfig.add_bos_token === true ||
       (tokenizerConfig.add_bos_token === undefined && startsWithToken(json.post_processor, tokens[beginToken ?? -1])),
     encodePlain(text, _isStart, out) {
-      encoder ??= byteLevelEncoder(
-        { ...json, pre_tokenizer: preTokenizer, added_tokens: [], post_processor: null, decoder: { type: 'ByteLevel' } },
+      encoder ??= byteLevelEncoder({
+        json: { ...json, pre_tokenizer: preTokenizer, added_tokens: [], post_processor: null, decoder: { type: 'ByteLevel' } },
         ids,
         merges,
         ignoreMerges,
-      );
+      });
       encoder(text, out);
     },
     bytesOf: (id) => bytesOfToken(tokens[id] as string),
