@@ -42,7 +42,8 @@ function resolveRelative(fromFile, specifier) {
  * Checks every import of every package against the rules of the house; see `layers.mjs` for the directions.
  *
  * Cycles between files count only what exists at run time; cycles between packages count types too.
- * Tests and examples may use what `devDependencies` name, here or at the root, and are free of the direction rule.
+ * Tests and examples may use what `devDependencies` name, here or at the root, and are free of the direction rule; an example may
+ * also name any package of ours, as the application that it stands for would.
  *
  * @param {string} root
  * @returns {{ violations: Violation[], files: number }}
@@ -77,6 +78,7 @@ export function findViolations(root) {
     for (const path of ['src', 'test', 'examples'].flatMap((part) => sourceFiles(join(folder, part)))) {
       files += 1;
       const inSource = path.startsWith(source + sep);
+      const inExample = path.startsWith(join(folder, 'examples') + sep);
       const display = relative(root, path);
       if (inSource) fileGraph.set(display, new Set());
       for (const { specifier, line, typeOnly } of importsOf(path, readFileSync(path, 'utf8'))) {
@@ -98,7 +100,7 @@ export function findViolations(root) {
         if (isBuiltin(specifier)) continue;
         const imported = packageOf(specifier);
         const declared = inSource ? published : forTests;
-        if (!declared.has(imported) && !(inSource && imported === name)) {
+        if (!declared.has(imported) && !(inSource && imported === name) && !(inExample && byName.has(imported))) {
           report('undeclared', `"${imported}" is not in the ${inSource ? 'dependencies' : 'dependencies or devDependencies'} of ${name}.`);
         }
         const own = byName.get(imported);

@@ -123,6 +123,14 @@ describe('findViolations', () => {
     ]);
   });
 
+  it('lets an example name any package of ours, but no other one', () => {
+    expect(
+      rulesBroken({
+        'packages/gate/examples/one.mjs': "import '@gateskip/backend-x';\nimport 'leftish';\nimport '@gateskip/errors/src/one.js';\n",
+      }),
+    ).toEqual(['undeclared packages/gate/examples/one.mjs:2', 'deep-import packages/gate/examples/one.mjs:3']);
+  });
+
   it('finds a package without a layer and an import of a file that is not there', () => {
     expect(rulesBroken({ 'packages/mystery/package.json': manifest('@gateskip/mystery') })).toEqual([
       'layer-unknown packages/mystery/package.json',
