@@ -42,23 +42,30 @@ export function denseRows(logits: Float32Array, vocabulary: number): DenseRows {
 export function addDivergence(sum: Divergence, dense: DenseRows, logits: Float32Array, next: Int32Array): void {
   const { vocabulary } = dense;
   for (let row = 0; row < dense.rows; row++) {
-    const at = row * vocabulary;
-    const { logSumExp, best } = normalizer(logits, at, vocabulary);
-    let kl = 0;
-    for (let token = 0; token < vocabulary; token++) {
-      const logP = dense.logProbabilities[at + token] as number;
-      // exp(-25) x any sensible difference is below the float32 rounding of the sum.
-      if (logP > -25) kl += Math.exp(logP) * (logP - (logits[at + token] as number) + logSumExp);
-    }
+    const { kl, agreed, logSumExp } = rowDivergence(dense, row, logits);
     sum.rows++;
-    sum.kl += Math.max(0, kl);
-    if (best === dense.top[row]) sum.agreed++;
+    sum.kl += kl;
+    if (agreed) sum.agreed++;
     const follower = next[row] as number;
     if (follower >= 0) {
-      sum.surprise += logSumExp - (logits[at + follower] as number);
+      sum.surprise += logSumExp - (logits[row * vocabulary + follower] as number);
       sum.followed++;
     }
   }
+}
+
+/** KL(dense || this) of one row, in nats. */
+export function rowDivergence(dense: DenseRows, row: number, logits: Float32Array): { kl: number; agreed: boolean; logSumExp: number } {
+  const { vocabulary } = dense;
+  const at = row * vocabulary;
+  const { logSumExp, best } = normalizer(logits, at, vocabulary);
+  let kl = 0;
+  for (let token = 0; token < vocabulary; token++) {
+    const logP = dense.logProbabilities[at + token] as number;
+    // exp(-25) x any sensible difference is below the float32 rounding of the sum.
+    if (logP > -25) kl += Math.exp(logP) * (logP - (logits[at + token] as number) + logSumExp);
+  }
+  return { kl: Math.max(0, kl), agreed: best === dense.top[row], logSumExp };
 }
 
 function normalizer(logits: Float32Array, at: number, vocabulary: number): { logSumExp: number; best: number } {

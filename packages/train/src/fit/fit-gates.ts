@@ -12,13 +12,14 @@ export interface FittedBranches {
   readonly meanLoss: readonly number[];
 }
 
-/** The least squares row of each branch for the relative loss under the stand-ins given. */
+/** The least squares row of each branch for the relative loss under the stand-ins given, times the row's weight. */
 export async function fitBranchRows(
   traces: Traces,
   standIns: readonly Float32Array[],
   maxIterations: number,
   pacer: Pacer,
   step: { readonly done: number; readonly total: number },
+  perRow?: Float64Array,
 ): Promise<FittedBranches> {
   const rows: BranchRow[] = [];
   const heldOutR2: number[] = [];
@@ -26,7 +27,8 @@ export async function fitBranchRows(
   for (let branch = 0; branch < traces.inputs.length; branch++) {
     pacer.report('gates', step.done + branch, step.total);
     const losses = relativeLoss(traces, branch, standIns[branch] as Float32Array);
-    const fit = await fitLinear(traces.inputs[branch] as Float32Array, losses, traces.fitRows, traces.size, maxIterations, pacer);
+    const targets = perRow ? losses.map((loss, row) => loss * (perRow[row] as number)) : losses;
+    const fit = await fitLinear(traces.inputs[branch] as Float32Array, targets, traces.fitRows, traces.size, maxIterations, pacer);
     rows.push({ weight: fit.weight, bias: fit.bias });
     heldOutR2.push(fit.heldOutR2);
     meanLoss.push(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
@@ -48,4 +50,20 @@ export function standInsAt(traces: Traces, scaled: readonly BranchRow[], free: r
   const scores = predict(traces, scaled);
   const threshold = pooledQuantile(scores, free, share);
   return scores.map((each, branch) => meanStandIn(traces, branch, each, threshold));
+}
+
+/** Relative loss that a row is expected to meet where each free branch skips it equally often: weighted sum over branches. */
+export function expectedLoss(
+  traces: Traces,
+  standIns: readonly Float32Array[],
+  free: readonly number[],
+  weights: readonly number[],
+): Float64Array {
+  const sum = new Float64Array(traces.rows);
+  for (const branch of free) {
+    const losses = relativeLoss(traces, branch, standIns[branch] as Float32Array);
+    const weight = weights[branch] as number;
+    for (let row = 0; row < sum.length; row++) sum[row] = (sum[row] as number) + weight * (losses[row] as number);
+  }
+  return sum;
 }

@@ -20,6 +20,10 @@ export interface FitOptions {
   readonly rounds?: number;
   /** Tokens on which each branch's weight is measured by leaving it out; 0: all weigh the same. Default 512. */
   readonly weightTokens?: number;
+  /** Share of evaluations skipped at random to measure how easily each row is upset; 0: all rows count the same. Default 0.1. */
+  readonly rowSkipShare?: number;
+  /** Seed of those random skips; default 1. */
+  readonly seed?: number;
   /** Tokens each point of the curve is measured on, at least; default 2048. */
   readonly curveTokens?: number;
   /** Held-out rows whose logits are compared with the dense model's, at each point; default 384. */
@@ -49,6 +53,8 @@ export function resolveFitOptions(options: FitOptions, shape: { layers: number; 
     standInShare: options.standInShare ?? 0.3,
     rounds: options.rounds ?? 2,
     weightTokens: options.weightTokens ?? 512,
+    rowSkipShare: options.rowSkipShare ?? 0.1,
+    seed: options.seed ?? 1,
     curveTokens: options.curveTokens ?? 2048,
     qualityRows: options.qualityRows ?? 384,
     curveShares: options.curveShares ?? CURVE_SHARES,
@@ -62,6 +68,8 @@ export function resolveFitOptions(options: FitOptions, shape: { layers: number; 
   within('standInShare', resolved.standInShare, 0.01, 0.99);
   whole('rounds', resolved.rounds, 1, 16);
   whole('weightTokens', resolved.weightTokens, 0, 65_536);
+  within('rowSkipShare', resolved.rowSkipShare, 0, 0.9);
+  whole('seed', resolved.seed, 0, 4_294_967_295);
   whole('curveTokens', resolved.curveTokens, 32, 4_194_304);
   whole('qualityRows', resolved.qualityRows, 1, 65_536);
   whole('maxIterations', resolved.maxIterations, 1, 1000);

@@ -2,14 +2,15 @@ import type { GateParameters, GateSet } from '@gateskip/gate';
 import { NothingToFitError } from '../errors.js';
 import { type BranchRow, pooledQuantile } from './branch-scores.js';
 
-/** Where the least important 1 % and the most important 20 % begin, as inputs of the sigmoid: scores 0.018 and 0.982. */
-const LOW = { share: 0.01, logit: -4 };
-const HIGH = { share: 0.8, logit: 4 };
+/** Logits of the least important 1 % and of the last point of the curve: scores 0.007 and 0.993. */
+const LOW = { share: 0.01, logit: -5 };
+const HIGH_LOGIT = 5;
 
 /**
  * Turns predicted importances into gates. One increasing affine map for all branches puts the importances that budgets
  * choose between into the steep part of the sigmoid, where neighbouring scores stay distinct in float32.
  *
+ * @param highShare share of the free branches' rows below the highest threshold that will be asked for
  * @throws NothingToFitError where all importances are the same
  */
 export function toGateSet(
@@ -17,11 +18,12 @@ export function toGateSet(
   scores: readonly Float64Array[],
   free: readonly number[],
   standIns: readonly Float32Array[],
+  highShare: number,
 ): GateSet {
   const low = pooledQuantile(scores, free, LOW.share);
-  const high = pooledQuantile(scores, free, HIGH.share);
+  const high = pooledQuantile(scores, free, highShare);
   if (!(high > low)) throw new NothingToFitError('all branches and tokens are predicted to be of the same importance');
-  const slope = (HIGH.logit - LOW.logit) / (high - low);
+  const slope = (HIGH_LOGIT - LOW.logit) / (high - low);
   const gates = rows.map(
     ({ weight, bias }): GateParameters => ({
       weight: Float32Array.from(weight, (value) => value * slope),
