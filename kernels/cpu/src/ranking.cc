@@ -60,7 +60,8 @@ void decide(Rule rule, float value, const std::vector<uint32_t>& rows, const flo
       }
       const size_t skips = static_cast<size_t>(std::floor(static_cast<double>(value) * static_cast<double>(free.size())));
       std::stable_sort(free.begin(), free.end(), [&](uint32_t a, uint32_t b) { return orderable(scores[a]) < orderable(scores[b]); });
-      for (size_t i = 0; i < std::min(skips, free.size()); ++i) runs[free[i]] = 0;
+      for (size_t i = 0; i < std::min(skips, free.size()); ++i)
+        if (!std::isnan(scores[free[i]])) runs[free[i]] = 0;
       return;
     }
     case Rule::quantile: {

@@ -3,6 +3,7 @@ import { batchCases } from './cases/batch-cases.js';
 import { denseCases } from './cases/dense-cases.js';
 import { gateCases } from './cases/gate-cases.js';
 import { lifecycleCases } from './cases/lifecycle-cases.js';
+import { notFiniteCases } from './cases/not-finite-cases.js';
 import { resultCases } from './cases/result-cases.js';
 import { ruleCases } from './cases/rule-cases.js';
 import { sequenceCases } from './cases/sequence-cases.js';
@@ -30,5 +31,6 @@ export function conformanceCases(options: ConformanceOptions): ConformanceCase[]
     ...resultCases(options),
     ...badInputCases(options),
     ...lifecycleCases(options),
+    ...notFiniteCases(options),
   ];
 }
