@@ -68,9 +68,10 @@ async function fetchPart(remote: RemoteFile, part: string, context: FetchContext
   );
   await checkRoom(remote, part, have);
   let failures = 0;
+  // Only bytes beyond what was ever reached count as progress: a server that promises more than it has is no endless loop.
+  let reached = have;
   for (;;) {
     if (remote.sizeBytes !== undefined && have === remote.sizeBytes && have > 0) return;
-    const before = have;
     try {
       const outcome = await fetchOnce(remote, part, have, context);
       have = outcome.have;
@@ -82,7 +83,8 @@ async function fetchPart(remote: RemoteFile, part: string, context: FetchContext
           : new AbortedError('The download');
       if (!(error instanceof BrokenConnection)) throw error;
       have = (await stat(part).catch(() => undefined))?.size ?? 0;
-      failures = have > before ? 0 : failures + 1;
+      failures = have > reached ? 0 : failures + 1;
+      reached = Math.max(reached, have);
       if (failures >= attempts)
         throw new DownloadError(
           `${printable(remote.url)}: ${error.message}, ${attempts} times. ${have} bytes are kept.`,
