@@ -31,6 +31,7 @@ export { createRandomModel } from './random-model.js';
 export { rotaryFrequencies } from './rotary-frequencies.js';
 export type { SafetensorsTensor } from './safetensors/write-file.js';
 export { writeSafetensors } from './safetensors/write-file.js';
+export { cacheFolder } from './source/cache.js';
 export type { CachedModel, CacheOptions } from './source/cached-models.js';
 export { isModelReference, listCachedModels, removeCachedModel } from './source/cached-models.js';
 export { CacheDamagedError, DiskFullError, DownloadError, DownloadMismatchError, ModelNameError } from './source/errors.js';
