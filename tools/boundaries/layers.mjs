@@ -25,6 +25,7 @@ export const layers = {
  */
 export const families = {
   'backend-': ['errors', 'gate', 'model', 'backend'],
+  'adapter-': [],
   'gates-': [],
 };
 
