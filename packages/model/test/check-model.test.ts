@@ -18,7 +18,8 @@ it('a sound model is sound, and every value is counted', async () => {
 
 it('NaN and infinity are found in weights and in scales, with their place', async () => {
   const tensors = new Map<string, MemoryTensor>();
-  for (const [name, [rows, columns]] of tensorShapes(tinyConfig)) tensors.set(name, { type: 'F32', values: tinyWeights(name, rows * columns) });
+  for (const [name, [rows, columns]] of tensorShapes(tinyConfig))
+    tensors.set(name, { type: 'F32', values: tinyWeights(name, rows * columns) });
   const norm = tinyWeights('outputNorm', 32);
   norm[5] = Number.NaN;
   tensors.set('outputNorm', { type: 'F32', values: norm });
@@ -31,6 +32,12 @@ it('NaN and infinity are found in weights and in scales, with their place', asyn
   const gate = report.findings.find((finding) => finding.tensor === 'layers.1.mlpGate');
   expect((gate?.infinite ?? 0) + (gate?.nan ?? 0)).toBe(32);
   expect(gate?.first).toEqual([2, 0]);
-  expect(report.findings.find((finding) => finding.tensor === 'outputNorm')).toEqual({ tensor: 'outputNorm', sourceName: 'outputNorm', nan: 1, infinite: 0, first: [0, 5] });
+  expect(report.findings.find((finding) => finding.tensor === 'outputNorm')).toEqual({
+    tensor: 'outputNorm',
+    sourceName: 'outputNorm',
+    nan: 1,
+    infinite: 0,
+    first: [0, 5],
+  });
   expect(report.findings).toHaveLength(2);
 });

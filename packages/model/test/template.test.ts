@@ -55,7 +55,7 @@ describe('a hostile template', () => {
     expect(await renderChat("[{{ messages[0].__proto__ }}][{{ messages.constructor }}][{{ ''.constructor }}]", messages)).not.toMatch(
       /function|native|Object/,
     );
-    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
   });
 
   it('that is too long, or messages that are, are refused before they run', async () => {

@@ -1,14 +1,33 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
+import { readGgufHeader } from '../src/gguf/read-header.js';
+import type { Tokenizer } from '../src/index.js';
 import { byteToCharacter } from '../src/tokenizer/byte-alphabet.js';
+import { ggufTokenizer } from '../src/tokenizer/gguf-tokenizer.js';
+import { testFolder, writeTestFile } from './support/folder.js';
 import { realModel } from './support/real-model.js';
+import { sentencePieceGguf } from './support/sentence-piece-gguf.js';
 
 type Case = readonly [text: string, special: boolean, ids: readonly number[]];
-const golden = JSON.parse(gunzipSync(readFileSync(new URL('./fixtures/smollm2-tokens.json.gz', import.meta.url))).toString()) as {
-  modelSha256: string;
-  cases: Case[];
-};
+const fixture = (name: string): { modelSha256: string; cases: Case[] } =>
+  JSON.parse(gunzipSync(readFileSync(new URL(`./fixtures/${name}`, import.meta.url))).toString());
+const golden = fixture('smollm2-tokens.json.gz');
+const folder = testFolder();
+
+/** The tokenizer of a vocabulary-only file. */
+async function tokenizerOf(bytes: Uint8Array): Promise<Tokenizer> {
+  const path = writeTestFile(folder, bytes);
+  const file = await open(path);
+  try {
+    const header = await readGgufHeader(path, file, bytes.length);
+    return ggufTokenizer(path, header, header.strings('tokenizer.ggml.tokens') ?? []);
+  } finally {
+    await file.close();
+  }
+}
 
 it('token ids equal those of llama.cpp on every string, and decode gives the string back', async (context) => {
   const model = await realModel();
@@ -45,4 +64,23 @@ it('a chat of the real model reads special tokens from the template and none fro
   const plain = [{ role: 'user', content: 'Which is the largest planet?' }];
   expect(await encodeChat(model, plain)).toEqual(model.tokenizer?.encode(await renderChat(model, plain), { special: true }));
   await model.close();
+});
+
+it('a SentencePiece vocabulary gives the ids of llama.cpp', async (context) => {
+  const model = await realModel();
+  if (typeof model === 'string') return context.skip(model);
+  const words = Array.from({ length: model.tokenizer?.vocabularySize ?? 0 }, (_, id) =>
+    Buffer.from(model.tokenizer?.tokenBytes(id) ?? []).toString(),
+  );
+  await model.close();
+  const bytes = sentencePieceGguf(words);
+  const judged = fixture('sentence-piece-tokens.json.gz');
+  expect(createHash('sha256').update(bytes).digest('hex'), 'the fixture is of another vocabulary: make it anew').toBe(judged.modelSha256);
+  const tokenizer = await tokenizerOf(bytes);
+  for (const [text, special, ids] of judged.cases) {
+    expect([...tokenizer.encode(text, { special, addBegin: false })], JSON.stringify(text)).toEqual(ids);
+    // The mark for a space is not told from a space that was one, and a space is put behind each special token.
+    if (!special && !text.includes('\u2581')) expect(tokenizer.decode(ids)).toBe(text);
+  }
+  expect(tokenizer.encode('x')[0]).toBe(tokenizer.beginToken);
 });

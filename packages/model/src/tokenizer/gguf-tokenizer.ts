@@ -4,6 +4,7 @@ import { bytesOfToken } from './byte-alphabet.js';
 import { byteLevelEncoder, type PlainEncoder } from './byte-level-bpe.js';
 import { textCutter, toByteAlphabet } from './cut-text.js';
 import { preTokenizers } from './pre-tokenizers.js';
+import { byteTokenName, sentencePieceBytes, sentencePieceEncoder } from './sentence-piece.js';
 import { endOfTurnNames } from './stop-tokens.js';
 import type { Tokenizer } from './tokenizer.js';
 import { createTokenizer } from './vocabulary-tokenizer.js';
@@ -16,10 +17,19 @@ const USER_DEFINED = 4;
 /** Makes the tokenizer that a GGUF header describes. The vocabulary is indexed at the first `encode`. */
 export function ggufTokenizer(path: string, header: GgufHeader, tokens: readonly string[]): Tokenizer {
   const kind = header.values.get('tokenizer.ggml.model');
-  if (kind !== 'gpt2')
+  if (header.values.get('tokenizer.ggml.add_eos_token') === true) {
+    throw new UnsupportedTokenizerError(`${printable(path)} asks for an end token behind every prompt, which a generator cannot use.`);
+  }
+  if (kind === 'llama') return sentencePieceTokenizer(path, header, tokens);
+  if (kind !== 'gpt2') {
     throw new UnsupportedTokenizerError(
-      `${printable(path)} has a tokenizer of kind "${printable(String(kind))}"; "gpt2" (byte-level BPE) is read.`,
+      `${printable(path)} has a tokenizer of kind "${printable(String(kind))}"; "gpt2" and "llama" are read.`,
     );
+  }
+  return byteLevelTokenizer(path, header, tokens);
+}
+
+function byteLevelTokenizer(path: string, header: GgufHeader, tokens: readonly string[]): Tokenizer {
   const pre = header.values.get('tokenizer.ggml.pre');
   const rules = typeof pre === 'string' ? preTokenizers.get(pre) : undefined;
   if (!rules) {
@@ -36,9 +46,6 @@ export function ggufTokenizer(path: string, header: GgufHeader, tokens: readonly
     return byteLevelEncoder({ json, ids: vocabulary, merges, ignoreMerges: rules.ignoreMerges, cut });
   };
   const addBegin = header.values.get('tokenizer.ggml.add_bos_token') ?? rules.addBegin;
-  if (header.values.get('tokenizer.ggml.add_eos_token') === true) {
-    throw new UnsupportedTokenizerError(`${printable(path)} asks for an end token behind every prompt, which a generator cannot use.`);
-  }
   return createTokenizer({
     tokens,
     ...ids,
@@ -48,6 +55,33 @@ export function ggufTokenizer(path: string, header: GgufHeader, tokens: readonly
       encoder(text, out);
     },
     bytesOf: (id) => bytesOfToken(tokens[id] as string),
+  });
+}
+
+function sentencePieceTokenizer(path: string, header: GgufHeader, tokens: readonly string[]): Tokenizer {
+  const scores = header.numbers('tokenizer.ggml.scores');
+  if (scores?.length !== tokens.length)
+    throw new InvalidModelError(path, `it has ${tokens.length} tokens and ${scores?.length ?? 'no'} scores.`);
+  for (let id = 0; id < tokens.length; id++)
+    if (!Number.isFinite(scores[id])) throw new InvalidModelError(path, `token ${id} has the score ${scores[id]}.`);
+  const ids = new Map(tokens.map((token, id) => [token, id]));
+  const byteTokens = Array.from({ length: 256 }, (_, byte) => ids.get(byteTokenName(byte)) ?? -1);
+  const missing = byteTokens.indexOf(-1);
+  if (missing >= 0)
+    throw new UnsupportedTokenizerError(`${printable(path)}: its SentencePiece vocabulary has no token ${byteTokenName(missing)}.`);
+  const byteOf = new Map(byteTokens.map((id, byte) => [id, byte]));
+  const addSpacePrefix = header.values.get('tokenizer.ggml.add_space_prefix') !== false;
+  const encode = sentencePieceEncoder({ tokens, scores, byteTokens, addSpacePrefix });
+  return createTokenizer({
+    tokens,
+    ...specialIds(path, header, tokens),
+    addBegin: header.values.get('tokenizer.ggml.add_bos_token') !== false,
+    encodePlain: (text, _isStart, out) => encode(text, out),
+    bytesOf(id) {
+      const byte = byteOf.get(id);
+      return byte === undefined ? sentencePieceBytes(tokens[id] as string) : Uint8Array.of(byte);
+    },
+    trimDecoded: (text) => (addSpacePrefix && text.startsWith(' ') ? text.slice(1) : text),
   });
 }
 

@@ -43,7 +43,8 @@ export class FakeHub {
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.#server?.address() as AddressInfo).port}`;
+    const address = this.#server?.address() as AddressInfo | undefined;
+    return `http://127.0.0.1:${address?.port ?? 0}`;
   }
 
   reset(): void {
