@@ -34,7 +34,7 @@ describe('fitAdapter', () => {
 
   it('gives rows that lose more a higher score, on text it has not seen', async () => {
     const sequences = randomSequences(60, 48, request.model.config.vocabularySize);
-    const plain = await fitAdapter(fitRequest({ weightTokens: 0, rowSkipShare: 0, curveShares: [0.3] }, { sequences }));
+    const plain = await fitAdapter(fitRequest({ weightTokens: 0, curveShares: [0.3] }, { sequences }));
     const runner = await referenceBackend.load(request.model);
     const unseen = randomSequences(4, 48, request.model.config.vocabularySize, 99);
     const traces = await collectTraces(runner, unseen, [], 4, new Pacer('test'));
@@ -169,7 +169,7 @@ describe('fitAdapter', () => {
   });
 
   it('fits without weights where they are switched off', async () => {
-    const { report } = await fitAdapter(fitRequest({ weightTokens: 0, rowSkipShare: 0, rounds: 1 }));
+    const { report } = await fitAdapter(fitRequest({ weightTokens: 0, rounds: 1 }));
     expect(report.branches.every((branch) => branch.weight === 1 && branch.damage === null)).toBe(true);
   });
 });

@@ -7,10 +7,9 @@ import { predict } from './branch-scores.js';
 import { branchWeights, measureBranchDamage } from './branch-weights.js';
 import { type MeasuredKnot, measureCurve } from './calibrate.js';
 import { checkTraceMemory, collectTraces } from './collect-traces.js';
-import { expectedLoss, fitBranchRows, scaleRows, standInsAt } from './fit-gates.js';
+import { fitBranchRows, scaleRows, standInsAt } from './fit-gates.js';
 import { type FitOptions, type ResolvedFitOptions, resolveFitOptions } from './fit-options.js';
 import { quantilesOf, thresholdsAt } from './quantiles.js';
-import { measureRowDamage, rowWeights } from './row-weights.js';
 import { sigmoidScores, toGateSet } from './score-scale.js';
 import { count, cutWindows, spread } from './windows.js';
 
@@ -102,9 +101,10 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   // Gates need stand-ins to know what a skip loses, stand-ins need gates to know who skips: in turns.
   const highShare = Math.max(0.05, options.curveShares.at(-1) as number);
   const perMac = inverseCosts(config, options);
+  const powered = (factors: readonly number[]): number[] => factors.map((factor) => factor ** options.lossPower);
   const steps = { done: 0, total: branches * (options.rounds + 1) };
-  const fitRound = async (standIns: readonly Float32Array[], perRow?: Float64Array) => {
-    const fitted = await fitBranchRows(traces, standIns, options.maxIterations, pacer, steps, perRow);
+  const fitRound = async (standIns: readonly Float32Array[]) => {
+    const fitted = await fitBranchRows(traces, standIns, options.maxIterations, pacer, steps, options.lossPower);
     steps.done += branches;
     return fitted;
   };
@@ -112,19 +112,18 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   let fitted = await fitRound(none);
   let standIns: readonly Float32Array[] = none;
   for (let round = 1; round < options.rounds; round++) {
-    standIns = standInsAt(traces, scaleRows(fitted.rows, perMac), free, options.standInShare);
+    standIns = standInsAt(traces, scaleRows(fitted.rows, powered(perMac)), free, options.standInShare);
     fitted = await fitRound(standIns);
   }
   let gatesMs = clock.lap();
 
-  const measured = await measureWeights();
-  const weights = branchWeights(measured.damage, fitted.meanLoss);
-  const perRow = measured.rowDamage && rowWeights(measured.rowDamage, expectedLoss(traces, standIns, free, weights));
+  const damage = await measureDamage();
+  const weights = branchWeights(damage, fitted.meanLoss);
   const weightsMs = clock.lap();
 
-  const factors = perMac.map((cost, branch) => cost * (weights[branch] as number));
+  const factors = powered(perMac.map((cost, branch) => cost * (weights[branch] as number)));
   standIns = standInsAt(traces, scaleRows(fitted.rows, factors), free, options.standInShare);
-  fitted = await fitRound(standIns, perRow);
+  fitted = await fitRound(standIns);
   pacer.report('gates', steps.total, steps.total);
   const scaled = scaleRows(fitted.rows, factors);
   const gates = toGateSet(scaled, predict(traces, scaled), free, standInsAt(traces, scaled, free, options.standInShare), highShare);
@@ -171,7 +170,7 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
       protected: options.protectedBranches.includes(branch),
       heldOutR2: fitted.heldOutR2[branch] as number,
       meanLoss: fitted.meanLoss[branch] as number,
-      damage: measured.damage.get(branch) ?? null,
+      damage: damage.get(branch) ?? null,
       weight: weights[branch] as number,
     })),
     timingsMs: { trace: traceMs, gates: gatesMs, weights: weightsMs, curve: curveMs, total: clock.total() },
@@ -179,24 +178,14 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   };
   return { adapter, report };
 
-  async function measureWeights(): Promise<{ damage: ReadonlyMap<number, number>; rowDamage?: Float64Array }> {
-    if (options.weightTokens === 0 && options.rowSkipShare === 0) return { damage: new Map() };
+  async function measureDamage(): Promise<ReadonlyMap<number, number>> {
+    if (options.weightTokens === 0) return new Map();
     const draft = draftAdapter(request, toGateSet(fitted.rows, predict(traces, fitted.rows), free, standIns, highShare), options, branches);
-    const { pinnedTokens, kv, rowSkipShare } = options;
-    return withRunner(request, draft, async (runner) => {
-      const texts =
-        options.weightTokens === 0
-          ? []
-          : spread(
-              windows.fit.map((window) => window.slice(0, 256)),
-              options.weightTokens,
-            );
-      const damage = texts.length === 0 ? new Map() : await measureBranchDamage(runner, texts, free, pinnedTokens, pacer, signal);
-      if (rowSkipShare === 0) return { damage };
-      const all = [...windows.fit, ...windows.heldOut];
-      const rowOptions = { free, pinnedTokens, kv, skipShare: rowSkipShare, seed: options.seed };
-      return { damage, rowDamage: await measureRowDamage(runner, all, rowOptions, pacer, signal) };
-    });
+    const texts = spread(
+      windows.fit.map((window) => window.slice(0, 256)),
+      options.weightTokens,
+    );
+    return withRunner(request, draft, (runner) => measureBranchDamage(runner, texts, free, options.pinnedTokens, pacer, signal));
   }
 }
 

@@ -12,14 +12,14 @@ export interface FittedBranches {
   readonly meanLoss: readonly number[];
 }
 
-/** The least squares row of each branch for the relative loss under the stand-ins given, times the row's weight. */
+/** The least squares row of each branch for the relative loss under the stand-ins given to the power given. */
 export async function fitBranchRows(
   traces: Traces,
   standIns: readonly Float32Array[],
   maxIterations: number,
   pacer: Pacer,
   step: { readonly done: number; readonly total: number },
-  perRow?: Float64Array,
+  power: number,
 ): Promise<FittedBranches> {
   const rows: BranchRow[] = [];
   const heldOutR2: number[] = [];
@@ -27,14 +27,39 @@ export async function fitBranchRows(
   for (let branch = 0; branch < traces.inputs.length; branch++) {
     pacer.report('gates', step.done + branch, step.total);
     const losses = relativeLoss(traces, branch, standIns[branch] as Float32Array);
-    const targets = perRow ? losses.map((loss, row) => loss * (perRow[row] as number)) : losses;
+    const targets = losses.map((loss) => loss ** power);
     const fit = await fitLinear(traces.inputs[branch] as Float32Array, targets, traces.fitRows, traces.size, maxIterations, pacer);
-    rows.push({ weight: fit.weight, bias: fit.bias });
+    const correction = power === 1 ? 1 : meanCorrection(traces, branch, fit, losses, power);
+    rows.push({ weight: fit.weight.map((value) => value * correction), bias: fit.bias * correction });
     heldOutR2.push(fit.heldOutR2);
     meanLoss.push(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
     await pacer.breathe();
   }
   return { rows, heldOutR2, meanLoss };
+}
+
+/** The share of a branch's rows, least important first, whose mean loss must come out right: those that budgets skip. */
+const CORRECTED_SHARE = 0.5;
+
+/**
+ * A row fitted to a root of the loss says too little of its mean (Jensen), and the more so the worse it predicts. The
+ * factor that makes up for it, so that branches stay comparable.
+ */
+function meanCorrection(traces: Traces, branch: number, row: BranchRow, losses: Float64Array, power: number): number {
+  const predicted = (predict({ ...traces, inputs: [traces.inputs[branch] as Float32Array] }, [row])[0] as Float64Array).subarray(
+    0,
+    traces.fitRows,
+  );
+  const threshold = predicted.slice().sort()[Math.floor(CORRECTED_SHARE * (traces.fitRows - 1))] as number;
+  let expected = 0;
+  let found = 0;
+  predicted.forEach((value, index) => {
+    if (value > threshold) return;
+    expected += Math.max(0, value) ** (1 / power);
+    found += losses[index] as number;
+  });
+  if (!(expected > 0) || !(found > 0)) return 1;
+  return Math.min(2, Math.max(0.5, (found / expected) ** power));
 }
 
 /** Predicted relative loss times weight over cost: importance per MAC, comparable across branches. */
@@ -50,20 +75,4 @@ export function standInsAt(traces: Traces, scaled: readonly BranchRow[], free: r
   const scores = predict(traces, scaled);
   const threshold = pooledQuantile(scores, free, share);
   return scores.map((each, branch) => meanStandIn(traces, branch, each, threshold));
-}
-
-/** Relative loss that a row is expected to meet where each free branch skips it equally often: weighted sum over branches. */
-export function expectedLoss(
-  traces: Traces,
-  standIns: readonly Float32Array[],
-  free: readonly number[],
-  weights: readonly number[],
-): Float64Array {
-  const sum = new Float64Array(traces.rows);
-  for (const branch of free) {
-    const losses = relativeLoss(traces, branch, standIns[branch] as Float32Array);
-    const weight = weights[branch] as number;
-    for (let row = 0; row < sum.length; row++) sum[row] = (sum[row] as number) + weight * (losses[row] as number);
-  }
-  return sum;
 }

@@ -16,21 +16,19 @@ export interface FitOptions {
   readonly protectedBranches?: readonly number[];
   /** Share of branch-token evaluations skipping at which the stand-ins are averaged; default 0.3. */
   readonly standInShare?: number;
+  /** The gates predict the loss of a skip to this power, 0.1..1: below 1 large losses count less. Default 0.5. */
+  readonly lossPower?: number;
   /** Rounds of gates and stand-ins, each made with the other's last; default 2. */
   readonly rounds?: number;
   /** Tokens on which each branch's weight is measured by leaving it out; 0: all weigh the same. Default 512. */
   readonly weightTokens?: number;
-  /** Share of evaluations skipped at random to measure how easily each row is upset; 0: all rows count the same. Default 0.1. */
-  readonly rowSkipShare?: number;
-  /** Seed of those random skips; default 1. */
-  readonly seed?: number;
   /** Tokens each point of the curve is measured on, at least; default 2048. */
   readonly curveTokens?: number;
   /** Held-out rows whose logits are compared with the dense model's, at each point; default 384. */
   readonly qualityRows?: number;
   /** Shares of the unprotected evaluations that the points of the curve aim at, ascending. */
   readonly curveShares?: readonly number[];
-  /** Conjugate gradient iterations per branch, at most; default 40. */
+  /** Conjugate gradient iterations per branch, at most; default 24. */
   readonly maxIterations?: number;
   /** Memory for hidden states, bytes; default 4 GiB. */
   readonly memoryBytes?: number;
@@ -51,14 +49,13 @@ export function resolveFitOptions(options: FitOptions, shape: { layers: number; 
     pinnedTokens: options.pinnedTokens ?? 4,
     protectedBranches: options.protectedBranches ?? defaultProtected(branches),
     standInShare: options.standInShare ?? 0.3,
+    lossPower: options.lossPower ?? 0.5,
     rounds: options.rounds ?? 2,
     weightTokens: options.weightTokens ?? 512,
-    rowSkipShare: options.rowSkipShare ?? 0.1,
-    seed: options.seed ?? 1,
     curveTokens: options.curveTokens ?? 2048,
     qualityRows: options.qualityRows ?? 384,
     curveShares: options.curveShares ?? CURVE_SHARES,
-    maxIterations: options.maxIterations ?? 40,
+    maxIterations: options.maxIterations ?? 24,
     memoryBytes: options.memoryBytes ?? 4 * 2 ** 30,
   };
   whole('tokens', resolved.tokens, 64, 4_194_304);
@@ -66,10 +63,9 @@ export function resolveFitOptions(options: FitOptions, shape: { layers: number; 
   within('heldOutShare', resolved.heldOutShare, 0.02, 0.5);
   whole('pinnedTokens', resolved.pinnedTokens, 0, 15);
   within('standInShare', resolved.standInShare, 0.01, 0.99);
+  within('lossPower', resolved.lossPower, 0.1, 1);
   whole('rounds', resolved.rounds, 1, 16);
   whole('weightTokens', resolved.weightTokens, 0, 65_536);
-  within('rowSkipShare', resolved.rowSkipShare, 0, 0.9);
-  whole('seed', resolved.seed, 0, 4_294_967_295);
   whole('curveTokens', resolved.curveTokens, 32, 4_194_304);
   whole('qualityRows', resolved.qualityRows, 1, 65_536);
   whole('maxIterations', resolved.maxIterations, 1, 1000);
