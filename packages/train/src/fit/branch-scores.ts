@@ -9,10 +9,13 @@ export interface BranchRow {
 
 /** Predicted importance of every traced row for every branch: [2L][rows]. */
 export function predict(traces: Traces, rows: readonly BranchRow[]): Float64Array[] {
-  return rows.map(({ weight, bias }, branch) => {
-    const inputs = traces.inputs[branch] as Float32Array;
-    return Float64Array.from({ length: traces.rows }, (_, row) => dotRow(weight, inputs, row * traces.size) + bias);
-  });
+  return rows.map((row, branch) => predictBranch(traces, branch, row));
+}
+
+/** The same for one branch: [rows]. */
+export function predictBranch(traces: Traces, branch: number, { weight, bias }: BranchRow): Float64Array {
+  const inputs = traces.inputs[branch] as Float32Array;
+  return Float64Array.from({ length: traces.rows }, (_, row) => dotRow(weight, inputs, row * traces.size) + bias);
 }
 
 /** The value below which `share` of the numbers of the named branches lie. */

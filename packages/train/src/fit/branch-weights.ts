@@ -9,13 +9,14 @@ const ROW_STRIDE = 4;
 const LOGIT_BYTES = 64 * 1048576;
 
 /**
- * What the model loses where one branch is left out for all tokens (pinned ones apart) and its stand-in takes its place:
- * KL(dense || without), mean over rows, per named branch.
+ * What the model loses where the lowest scored `share` of the tokens (pinned ones apart) skips one branch and its stand-in
+ * takes its place: KL(dense || this), mean over rows, per named branch.
  */
 export async function measureBranchDamage(
   runner: Runner,
   windows: readonly Int32Array[],
   branches: readonly number[],
+  share: number,
   pinnedTokens: number,
   pacer: Pacer,
   signal?: AbortSignal,
@@ -32,7 +33,7 @@ export async function measureBranchDamage(
     for (let first = 0; first < branches.length; first += perStep) {
       pacer.report('weights', done, total);
       const group = branches.slice(first, first + perStep);
-      const plans = group.map((branch) => without(branch, all, tokens.length * group.length, tokens.length, pinnedTokens));
+      const plans = group.map((branch) => skipOne(branch, share, all, tokens.length * group.length, tokens.length, pinnedTokens));
       const logits = await run(plans, tokens, rows);
       group.forEach((branch, index) =>
         compare(branch, dense, logits.subarray(index * rows.length * vocabularySize, (index + 1) * rows.length * vocabularySize)),
@@ -79,11 +80,13 @@ function outputRows(length: number, pinnedTokens: number): number[] {
   return rows;
 }
 
-function without(branch: number, branches: number, rows: number, length: number, pinnedTokens: number): Plan {
+function skipOne(branch: number, share: number, branches: number, rows: number, length: number, pinnedTokens: number): Plan {
   const plan = densePlan(branches);
   const rules = [...plan.rules];
-  rules[branch] = 'repeat';
-  return { ...plan, rules, pinned: Uint8Array.from({ length: rows }, (_, row) => (row % length < pinnedTokens ? 1 : 0)) };
+  rules[branch] = 'fraction';
+  plan.values[branch] = share;
+  const pinned = Uint8Array.from({ length: rows }, (_, row) => (row % length < pinnedTokens ? 1 : 0));
+  return { ...plan, scorer: 'gate', rules, pinned };
 }
 
 /** Weights this far from the geometric mean are taken for noise. */
@@ -92,7 +95,7 @@ const WEIGHT_LIMIT = 8;
 /**
  * How much a unit of relative loss costs in each branch, geometric mean 1: damage over mean loss.
  *
- * @param losses mean relative loss per branch where all rows skip: [2L]
+ * @param losses mean relative loss per branch where that share of the rows skips: [2L]
  */
 export function branchWeights(damage: ReadonlyMap<number, number>, losses: readonly number[]): number[] {
   const weights = losses.map((loss, branch) => {

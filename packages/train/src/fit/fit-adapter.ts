@@ -15,7 +15,7 @@ import { count, cutWindows, spread } from './windows.js';
 
 export interface FitRequest {
   readonly model: Model;
-  /** Must give hidden states (`want.hidden`), rules `threshold` and `repeat`. Loaded three times, closed again. */
+  /** Must give hidden states (`want.hidden`), rules `threshold` and `fraction`. Loaded three times, closed again. */
   readonly backend: Backend;
   readonly load?: Omit<LoadOptions, 'adapter' | 'signal' | 'onProgress'>;
   /** Calibration text as tokens, each sequence as the model would see it from its first token. */
@@ -40,9 +40,9 @@ export interface FitReport {
     readonly protected: boolean;
     /** Share of the variance of the relative loss explained on held-out rows. */
     readonly heldOutR2: number;
-    /** Mean relative loss where all rows skip. */
+    /** Relative loss where the lowest scored `weightShare` of the rows skip, mean over all rows. */
     readonly meanLoss: number;
-    /** KL to dense where all rows skip; null where not measured. */
+    /** KL to dense of that; null where not measured. */
     readonly damage: number | null;
     /** What a unit of relative loss counts, geometric mean 1. */
     readonly weight: number;
@@ -101,10 +101,10 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   // Gates need stand-ins to know what a skip loses, stand-ins need gates to know who skips: in turns.
   const highShare = Math.max(0.05, options.curveShares.at(-1) as number);
   const perMac = inverseCosts(config, options);
-  const powered = (factors: readonly number[]): number[] => factors.map((factor) => factor ** options.lossPower);
+  const powered = (factors: readonly number[]): number[] => factors.map((factor) => factor ** options.lossPower, options.weightShare);
   const steps = { done: 0, total: branches * (options.rounds + 1) };
   const fitRound = async (standIns: readonly Float32Array[]) => {
-    const fitted = await fitBranchRows(traces, standIns, options.maxIterations, pacer, steps, options.lossPower);
+    const fitted = await fitBranchRows(traces, standIns, options.maxIterations, pacer, steps, options.lossPower, options.weightShare);
     steps.done += branches;
     return fitted;
   };
@@ -185,7 +185,9 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
       windows.fit.map((window) => window.slice(0, 256)),
       options.weightTokens,
     );
-    return withRunner(request, draft, (runner) => measureBranchDamage(runner, texts, free, options.pinnedTokens, pacer, signal));
+    return withRunner(request, draft, (runner) =>
+      measureBranchDamage(runner, texts, free, options.weightShare, options.pinnedTokens, pacer, signal),
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Pacer } from '../progress.js';
-import { type BranchRow, pooledQuantile, predict } from './branch-scores.js';
+import { type BranchRow, pooledQuantile, predict, predictBranch } from './branch-scores.js';
 import type { Traces } from './collect-traces.js';
 import { fitLinear } from './linear-fit.js';
 import { meanStandIn, relativeLoss } from './stand-ins.js';
@@ -8,7 +8,7 @@ export interface FittedBranches {
   /** Predicts the relative loss of a skip; not weighted, not divided by cost. */
   readonly rows: readonly BranchRow[];
   readonly heldOutR2: readonly number[];
-  /** Mean relative loss where all rows would skip. */
+  /** Relative loss, mean over all rows, where the lowest scored `weightShare` of them skip. */
   readonly meanLoss: readonly number[];
 }
 
@@ -20,6 +20,7 @@ export async function fitBranchRows(
   pacer: Pacer,
   step: { readonly done: number; readonly total: number },
   power: number,
+  weightShare: number,
 ): Promise<FittedBranches> {
   const rows: BranchRow[] = [];
   const heldOutR2: number[] = [];
@@ -32,7 +33,7 @@ export async function fitBranchRows(
     const correction = power === 1 ? 1 : meanCorrection(traces, branch, fit, losses, power);
     rows.push({ weight: fit.weight.map((value) => value * correction), bias: fit.bias * correction });
     heldOutR2.push(fit.heldOutR2);
-    meanLoss.push(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
+    meanLoss.push(lossOfLowest(predictBranch(traces, branch, fit), losses, weightShare));
     await pacer.breathe();
   }
   return { rows, heldOutR2, meanLoss };
@@ -60,6 +61,11 @@ function meanCorrection(traces: Traces, branch: number, row: BranchRow, losses: 
   });
   if (!(expected > 0) || !(found > 0)) return 1;
   return Math.min(2, Math.max(0.5, (found / expected) ** power));
+}
+
+function lossOfLowest(predicted: Float64Array, losses: Float64Array, share: number): number {
+  const threshold = predicted.slice().sort()[Math.ceil(share * predicted.length) - 1] as number;
+  return losses.reduce((sum, loss, row) => ((predicted[row] as number) <= threshold ? sum + loss : sum), 0) / losses.length;
 }
 
 /** Predicted relative loss times weight over cost: importance per MAC, comparable across branches. */

@@ -20,8 +20,10 @@ export interface FitOptions {
   readonly lossPower?: number;
   /** Rounds of gates and stand-ins, each made with the other's last; default 2. */
   readonly rounds?: number;
-  /** Tokens on which each branch's weight is measured by leaving it out; 0: all weigh the same. Default 512. */
+  /** Tokens on which each branch's weight is measured by skipping it; 0: all weigh the same. Default 512. */
   readonly weightTokens?: number;
+  /** Share of those tokens that skip the branch; default 0.5. */
+  readonly weightShare?: number;
   /** Tokens each point of the curve is measured on, at least; default 2048. */
   readonly curveTokens?: number;
   /** Held-out rows whose logits are compared with the dense model's, at each point; default 384. */
@@ -52,6 +54,7 @@ export function resolveFitOptions(options: FitOptions, shape: { layers: number; 
     lossPower: options.lossPower ?? 0.5,
     rounds: options.rounds ?? 2,
     weightTokens: options.weightTokens ?? 512,
+    weightShare: options.weightShare ?? 0.5,
     curveTokens: options.curveTokens ?? 2048,
     qualityRows: options.qualityRows ?? 384,
     curveShares: options.curveShares ?? CURVE_SHARES,
@@ -66,6 +69,7 @@ export function resolveFitOptions(options: FitOptions, shape: { layers: number; 
   within('lossPower', resolved.lossPower, 0.1, 1);
   whole('rounds', resolved.rounds, 1, 16);
   whole('weightTokens', resolved.weightTokens, 0, 65_536);
+  within('weightShare', resolved.weightShare, 0.05, 1);
   whole('curveTokens', resolved.curveTokens, 32, 4_194_304);
   whole('qualityRows', resolved.qualityRows, 1, 65_536);
   whole('maxIterations', resolved.maxIterations, 1, 1000);
