@@ -1,0 +1,63 @@
+import { InvalidArgumentError } from 'commander';
+
+/** A whole number in plain digits, within bounds. */
+export function wholeNumber(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = /^[+-]?\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    if (Number.isSafeInteger(value) && value >= low && value <= high) return value;
+    throw new InvalidArgumentError(`A whole number from ${low} to ${high} is needed.`);
+  };
+}
+
+/** A number in decimal digits, within bounds. */
+export function decimalNumber(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = /^[+-]?(\d{1,16}(\.\d{0,20})?|\.\d{1,20})$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= low && value <= high) return value;
+    throw new InvalidArgumentError(`A number from ${low} to ${high} is needed.`);
+  };
+}
+
+/** Gathers an option that may be given several times. */
+export function gather(most: number): (text: string, before: readonly string[] | undefined) => readonly string[] {
+  return (text, before = []) => {
+    if (before.length >= most) throw new InvalidArgumentError(`It can be given ${most} times at most.`);
+    return [...before, text];
+  };
+}
+
+/** `key=value`, several times; values are JSON where they can be read as such (`3`, `[1,2]`), else text. */
+export function gatherPairs(
+  most: number,
+): (text: string, before: Readonly<Record<string, unknown>> | undefined) => Record<string, unknown> {
+  return (text, before = {}) => {
+    const match = /^([A-Za-z][A-Za-z0-9]{0,63})=([\s\S]{0,4096})$/.exec(text);
+    if (!match) throw new InvalidArgumentError('The form is key=value.');
+    if (Object.keys(before).length >= most) throw new InvalidArgumentError(`It can be given ${most} times at most.`);
+    return { ...before, [match[1] as string]: jsonOrText(match[2] as string) };
+  };
+}
+
+/** Stop strings are typed in shells: `\n`, `\t` and `\\` stand for what they stand for elsewhere. */
+export function gatherEscaped(most: number): (text: string, before: readonly string[] | undefined) => readonly string[] {
+  const add = gather(most);
+  return (text, before) => add(withoutEscapes(text), before);
+}
+
+/** `3,5,8`: whole numbers within bounds. */
+export function wholeNumbers(low: number, high: number): (text: string) => readonly number[] {
+  const one = wholeNumber(low, high);
+  return (text) => text.split(',').map((part) => one(part.trim()));
+}
+
+function withoutEscapes(text: string): string {
+  return text.replace(/\\([ntr\\])/g, (_, letter: string) => ({ n: '\n', t: '\t', r: '\r', '\\': '\\' })[letter] as string);
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

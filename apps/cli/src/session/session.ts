@@ -1,0 +1,59 @@
+import type { LoadOptions } from '@gateskip/backend';
+import type { Engine } from '@gateskip/engine';
+import type { Output } from '../output/output.js';
+import { type ModelRequest, type OpenModel, withModel } from './with-model.js';
+
+/** A model on a backend, ready to answer. */
+export interface Session extends OpenModel {
+  readonly engine: Engine;
+  /** What it runs on, for people: `cpu (avx512-vnni, 2 threads)`. */
+  readonly backendWords: string;
+  readonly loadMs: number;
+}
+
+/** Opens what a command needs, runs it, and closes everything, whatever happens. */
+export async function withSession<T>(request: ModelRequest, output: Output, use: (session: Session) => Promise<T>): Promise<T> {
+  // Imported while the model opens: neither waits for the other.
+  void import('@gateskip/engine').catch(() => undefined);
+  return withModel(request, output, async (open) => {
+    const startedMs = performance.now();
+    const { threads } = request.options;
+    // One sequence at a time, so one context of K/V rows.
+    const load = { maxTokens: open.model.config.contextLength, ...(threads !== undefined && { threads }) };
+    return withEngine(open, load, output, (engine) => {
+      output.progress.clear();
+      return use({ ...open, engine, backendWords: backendWords(engine), loadMs: performance.now() - startedMs });
+    });
+  });
+}
+
+/** Loads a model onto its backend, and frees it again. */
+export async function withEngine<T>(
+  { model, backend, chosen }: OpenModel,
+  load: Omit<LoadOptions, 'adapter'>,
+  output: Output,
+  use: (engine: Engine) => Promise<T>,
+): Promise<T> {
+  const { createEngine } = await import('@gateskip/engine');
+  const engine = await createEngine({
+    model,
+    backend,
+    ...(chosen && { adapter: chosen.adapter }),
+    load: {
+      ...load,
+      onProgress: (share) => output.progress.report('Loading the weights', share, 1, 'share'),
+      signal: output.signal,
+    },
+  });
+  try {
+    return await use(engine);
+  } finally {
+    await engine.close();
+  }
+}
+
+function backendWords({ runner }: Engine): string {
+  const { instructionSet, threads } = runner.details;
+  const parts = [instructionSet, threads === undefined ? undefined : `${threads} threads`].filter((part) => part !== undefined);
+  return `${runner.backend}${parts.length > 0 ? ` (${parts.join(', ')})` : ''}`;
+}

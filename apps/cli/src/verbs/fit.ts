@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto';
+import { access, open, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Model } from '@gateskip/model';
+import type { FitOptions, FitPhase, FitProgress, FitReport } from '@gateskip/train';
+import { FileExistsError, TextInputError, UsageError } from '../errors.js';
+import type { ModelOptions } from '../options/model-options.js';
+import { grouped, percent, seconds } from '../output/format.js';
+import type { Output } from '../output/output.js';
+import { table } from '../output/table.js';
+import { describeOpenModel } from '../session/describe-session.js';
+import { withEngine } from '../session/session.js';
+import { type OpenModel, withModel } from '../session/with-model.js';
+import { readVersion } from '../version.js';
+import { calibrationSequences } from './calibration-sequences.js';
+import { fitCommandLine } from './fit-command-line.js';
+
+export interface FitVerbOptions extends Omit<ModelOptions, 'adapter' | 'allowOtherWeights'> {
+  readonly out: string;
+  readonly text?: readonly string[];
+  readonly self?: boolean;
+  readonly force?: boolean;
+  readonly name?: string;
+  readonly dataDescription?: string;
+  readonly dataLicense?: string;
+  readonly tokens?: number;
+  readonly window?: number;
+  readonly seed?: number;
+  readonly kv?: 'project' | 'absent' | 'alias';
+  readonly protect?: readonly number[];
+  readonly pinned?: number;
+  readonly rounds?: number;
+  readonly curveTokens?: number;
+  readonly qualityRows?: number;
+  readonly memoryMib?: number;
+}
+
+const phaseWords: Readonly<Record<FitPhase, string>> = {
+  text: 'Writing calibration text',
+  trace: 'Running the dense model',
+  gates: 'Fitting gates',
+  weights: 'Weighing branches',
+  curve: 'Measuring the curve',
+};
+
+/** Fits gates to a model and writes them, with the measured curve and where they come from. */
+export async function fit(reference: string, options: FitVerbOptions, output: Output): Promise<void> {
+  if (options.self && options.text)
+    throw new UsageError('--self and --text are two sources of calibration text.', 'Give one of them.', { what: '--self' });
+  // Before minutes of work.
+  await checkTarget(options.out, options.force ?? false);
+  await withModel({ reference, options: { ...options, adapter: 'none' }, gatesWanted: false }, output, async (opened) => {
+    const { fitAdapter } = await import('@gateskip/train');
+    const onProgress = ({ phase, done, total }: FitProgress): void => output.progress.report(phaseWords[phase], done, total);
+    const data = await calibrationData(opened, options, onProgress, output);
+    const { adapter, report } = await fitAdapter({
+      model: opened.model,
+      backend: opened.backend,
+      ...(options.threads !== undefined && { load: { threads: options.threads } }),
+      sequences: data.sequences,
+      name: options.name ?? defaultName(opened.model),
+      provenance: {
+        method: 'fit',
+        command: fitCommandLine(reference, options),
+        data: options.dataDescription ?? data.description,
+        license: options.dataLicense ?? 'not stated',
+        created: new Date().toISOString().slice(0, 10),
+        version: readVersion(),
+      },
+      options: fitOptions(options),
+      onProgress,
+      signal: output.signal,
+    });
+    output.signal.throwIfAborted();
+    const { writeAdapter } = await import('@gateskip/model');
+    await checkTarget(options.out, options.force ?? false);
+    await writeAdapter(options.out, adapter);
+    const { size } = await stat(options.out);
+    await output.print(curveTable(report));
+    output.note(
+      `${options.out}: ${grouped(size)} bytes, ${report.tokens.fit + report.tokens.heldOut} tokens in ${seconds(report.timingsMs.total)} on backend ${opened.backend.name}`,
+    );
+    await output.document({
+      out: options.out,
+      sizeBytes: size,
+      ...describeOpenModel(opened),
+      adapter: {
+        name: adapter.name,
+        spec: adapter.gates.spec,
+        provenance: adapter.provenance,
+        calibration: { kv: adapter.calibration.kv },
+      },
+      report,
+    });
+  });
+}
+
+function fitOptions(options: FitVerbOptions): FitOptions {
+  const { tokens, window, seed, kv, protect, pinned, rounds, curveTokens, qualityRows, memoryMib } = options;
+  const given = {
+    tokens,
+    windowTokens: window,
+    seed,
+    kv,
+    protectedBranches: protect,
+    pinnedTokens: pinned,
+    rounds,
+    curveTokens,
+    qualityRows,
+    memoryBytes: memoryMib === undefined ? undefined : memoryMib * 1048576,
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as FitOptions;
+}
+
+interface CalibrationData {
+  readonly sequences: readonly Int32Array[];
+  readonly description: string;
+}
+
+/** Text of files, or what the dense model answers to built-in prompts. */
+async function calibrationData(
+  opened: OpenModel,
+  options: FitVerbOptions,
+  onProgress: (progress: FitProgress) => void,
+  output: Output,
+): Promise<CalibrationData> {
+  const wanted = options.tokens ?? 8192;
+  if (options.text) return calibrationSequences(opened.model, options.text, wanted, output.signal);
+  const { generateCalibrationText, calibrationPrompts } = await import('@gateskip/train');
+  const load = options.threads === undefined ? {} : { threads: options.threads };
+  const { sequences, tokens, answers } = await withEngine(opened, load, output, (engine) =>
+    generateCalibrationText({
+      engine,
+      tokens: wanted,
+      ...(options.seed !== undefined && { seed: options.seed }),
+      onProgress,
+      signal: output.signal,
+    }),
+  );
+  const description = `${tokens} tokens that the dense model wrote itself: ${answers} answers to the ${calibrationPrompts.length} prompts of @gateskip/train`;
+  return { sequences, description };
+}
+
+/** `gates-smollm2-135m` from the model's own name. */
+function defaultName({ config }: Model): string {
+  const plain = config.name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
+  return `gates-${plain || 'model'}`;
+}
+
+/** The target may be written: its folder is there and nothing is in the way. */
+async function checkTarget(out: string, force: boolean): Promise<void> {
+  const path = resolve(out);
+  if (basename(path) === '' || out.endsWith('/'))
+    throw new UsageError(`--out ${out} is no file name.`, 'Give a file name.', { what: '--out' });
+  const folder = dirname(path);
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) throw new UsageError(`--out ${out} is a folder.`, 'Give a file name.', { what: '--out' });
+  if (found && !force) throw new FileExistsError(out);
+  const probe = join(folder, `.gateskip-${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    await access(folder);
+    await (await open(probe, 'wx')).close();
+  } catch (error) {
+    throw new TextInputError(`Cannot write into the folder of ${out}: ${(error as Error).message}.`, 'Choose another.', { what: '--out' });
+  } finally {
+    await rm(probe, { force: true });
+  }
+}
+
+function curveTable({ knots, densePerplexity }: FitReport): string {
+  const rows = knots.map(({ threshold, skip, net, kl, top1, perplexity }) => [
+    threshold.toFixed(4),
+    percent(skip),
+    percent(net),
+    kl.toFixed(4),
+    percent(top1),
+    perplexity.toFixed(2),
+  ]);
+  return `${table(['threshold', 'skip', 'net MACs', 'KL to dense', 'same top-1', 'perplexity'], rows, [0, 1, 2, 3, 4, 5])}dense perplexity ${densePerplexity.toFixed(2)}\n`;
+}
