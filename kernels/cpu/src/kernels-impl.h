@@ -6,6 +6,9 @@
 
 #include "kernels.h"
 
+// Accumulators live in registers only where the loops over them are unrolled; the compiler's own limit is too low.
+#define GATESKIP_UNROLL _Pragma("GCC unroll 16")
+
 namespace gateskip {
 
 template <typename S>
@@ -36,40 +39,50 @@ struct KernelsOf {
     const float* aScales = x.scales + row * scaleStride;
     const int32_t* aSums = x.sums + row * scaleStride;
     F total[N];
+    GATESKIP_UNROLL
     for (int n = 0; n < N; ++n) total[n] = S::zero();
     for (size_t block = 0; block < blocks; ++block) {
       I sum[N];
+      GATESKIP_UNROLL
       for (int n = 0; n < N; ++n) sum[n] = zero == 0 ? S::izero() : S::iset1(-zero * aSums[n * scaleStride + block]);
       const int8_t* ab = a + block * blockColumns;
       if constexpr (format == PackedFormat::q8) {
+        GATESKIP_UNROLL
         for (int k = 0; k < 8; ++k) {
           const B bytes = S::loadBytes(quants + k * 64);
+          GATESKIP_UNROLL
           for (int n = 0; n < N; ++n) sum[n] = S::dot4Wide(sum[n], bytes, four(ab + n * x.stride + 4 * k));
         }
         quants += 512;
       } else {
+        GATESKIP_UNROLL
         for (int k = 0; k < 4; ++k) {
           const B bytes = S::loadBytes(quants + k * 64);
           const B low = S::lowNibbles(bytes);
           const B high = S::highNibbles(bytes);
+          GATESKIP_UNROLL
           for (int n = 0; n < N; ++n) sum[n] = S::dot4(sum[n], low, four(ab + n * x.stride + 4 * k));
+          GATESKIP_UNROLL
           for (int n = 0; n < N; ++n) sum[n] = S::dot4(sum[n], high, four(ab + n * x.stride + 16 + 4 * k));
         }
         quants += 256;
       }
       const F scale = S::loadF16(scales + block * tileRows);
+      GATESKIP_UNROLL
       for (int n = 0; n < N; ++n) {
         const float aScale = aScales[n * scaleStride + block];
         total[n] = S::fma(S::toFloat(sum[n]), S::mul(scale, S::set1(aScale)), total[n]);
       }
       if constexpr (format == PackedFormat::q4Min) {
         const F minimum = S::loadF16(minimums + block * tileRows);
+        GATESKIP_UNROLL
         for (int n = 0; n < N; ++n) {
           const float weight = aScales[n * scaleStride + block] * static_cast<float>(aSums[n * scaleStride + block]);
           total[n] = S::fma(minimum, S::set1(weight), total[n]);
         }
       }
     }
+    GATESKIP_UNROLL
     for (int n = 0; n < N; ++n) S::store(out + (row + n) * outStride, total[n]);
   }
 
@@ -86,11 +99,13 @@ struct KernelsOf {
     const float* a = x.values + row * x.stride;
     F even[N];
     F odd[N];
+    GATESKIP_UNROLL
     for (int n = 0; n < N; ++n) even[n] = odd[n] = S::zero();
     size_t column = 0;
     for (; column + 2 <= w.columns; column += 2) {
       const F w0 = loadColumn<format>(tile, column);
       const F w1 = loadColumn<format>(tile, column + 1);
+      GATESKIP_UNROLL
       for (int n = 0; n < N; ++n) {
         even[n] = S::fma(w0, S::set1(a[n * x.stride + column]), even[n]);
         odd[n] = S::fma(w1, S::set1(a[n * x.stride + column + 1]), odd[n]);
@@ -98,8 +113,10 @@ struct KernelsOf {
     }
     if (column < w.columns) {
       const F w0 = loadColumn<format>(tile, column);
+      GATESKIP_UNROLL
       for (int n = 0; n < N; ++n) even[n] = S::fma(w0, S::set1(a[n * x.stride + column]), even[n]);
     }
+    GATESKIP_UNROLL
     for (int n = 0; n < N; ++n) S::store(out + (row + n) * outStride, S::add(even[n], odd[n]));
   }
 
@@ -301,22 +318,29 @@ struct KernelsOf {
     for (size_t j = 0; j < h.visible; ++j) {
       const T* key = reinterpret_cast<const T*>(h.rows[j]) + h.keyOffset;
       F sum[G];
+      GATESKIP_UNROLL
       for (int g = 0; g < G; ++g) sum[g] = S::zero();
       for (size_t c = 0; c < chunks; ++c) {
         const F k = loadKv(key + 16 * c);
+        GATESKIP_UNROLL
         for (int g = 0; g < G; ++g) sum[g] = S::fma(S::load(q + g * h.headStride + 16 * c), k, sum[g]);
       }
+      GATESKIP_UNROLL
       for (int g = 0; g < G; ++g) scores[g * scoreStride + j] = S::sum(sum[g]);
     }
     float inverse[G];
+    GATESKIP_UNROLL
     for (int g = 0; g < G; ++g) inverse[g] = softmaxNumerators(scores + g * scoreStride, h.visible, scoreStride);
     for (size_t c = 0; c < chunks; ++c) {
       F sum[G];
+      GATESKIP_UNROLL
       for (int g = 0; g < G; ++g) sum[g] = S::zero();
       for (size_t j = 0; j < h.visible; ++j) {
         const F v = loadKv(reinterpret_cast<const T*>(h.rows[j]) + h.valueOffset + 16 * c);
+        GATESKIP_UNROLL
         for (int g = 0; g < G; ++g) sum[g] = S::fma(v, S::set1(scores[g * scoreStride + j]), sum[g]);
       }
+      GATESKIP_UNROLL
       for (int g = 0; g < G; ++g) S::store(out + g * h.headStride + 16 * c, S::mul(sum[g], S::set1(inverse[g])));
     }
   }
@@ -343,3 +367,5 @@ struct KernelsOf {
 };
 
 }  // namespace gateskip
+
+#undef GATESKIP_UNROLL
