@@ -19,7 +19,7 @@ uint32_t mix(uint32_t h) {
 // NaN counts as the highest score.
 float orderable(float score) { return std::isnan(score) ? INFINITY : score; }
 
-// Linear interpolation between order statistics, as numpy's default.
+// Linear interpolation between order statistics, as numpy's default; quantileThreshold of packages/gate is the definition.
 float quantileOf(std::vector<float>& sorted, float share) {
   const double position = static_cast<double>(share) * static_cast<double>(sorted.size() - 1);
   const size_t low = static_cast<size_t>(std::floor(position));
@@ -27,8 +27,8 @@ float quantileOf(std::vector<float>& sorted, float share) {
   const double a = sorted[low];
   const double b = sorted[high];
   const double part = position - static_cast<double>(low);
-  // No arithmetic where none is needed: the neighbour may be infinite.
-  if (a == b || part == 0.0) return static_cast<float>(a);
+  // Never into infinity, which also stands for NaN here.
+  if (part == 0.0 || !std::isfinite(b)) return static_cast<float>(a);
   return static_cast<float>(a + (b - a) * part);
 }
 

@@ -33,7 +33,17 @@ describe.skipIf(reason !== undefined)(`sanitizers${reason === undefined ? '' : `
   it('find nothing while the conformance kit runs', () => {
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      ['node_modules/vitest/vitest.mjs', 'run', 'test/conformance.test.ts', '-t', '3 threads', '--root', packageRoot, '--reporter', 'default'],
+      [
+        'node_modules/vitest/vitest.mjs',
+        'run',
+        'test/conformance.test.ts',
+        '-t',
+        '3 threads',
+        '--root',
+        packageRoot,
+        '--reporter',
+        'default',
+      ],
       {
         cwd: fileURLToPath(new URL('../../../..', import.meta.url)),
         encoding: 'utf8',
