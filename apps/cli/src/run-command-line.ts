@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { AbortedError, isGateskipError } from '@gateskip/errors';
 import { CommanderError } from 'commander';
 import { UsageError } from './errors.js';
@@ -19,7 +20,10 @@ export async function runCommandLine(words: readonly string[], io: CommandIo): P
   const pipe = new AbortController();
   const onPipeError = (): void => pipe.abort();
   io.stdout.on('error', onPipeError);
-  const context = { io: { ...io, signal: AbortSignal.any([io.signal, pipe.signal]) }, exitCode: exitCodes.ok as number };
+  const signal = AbortSignal.any([io.signal, pipe.signal]);
+  // Every request under way listens to it.
+  setMaxListeners(0, signal);
+  const context = { io: { ...io, signal }, exitCode: exitCodes.ok as number };
   try {
     await createProgram(context).parseAsync(words, { from: 'user' });
     return pipe.signal.aborted ? exitCodes.ok : context.exitCode;

@@ -13,12 +13,23 @@ export interface ProgressOptions {
 /** Unit of what is counted: bytes, or things. */
 export type ProgressUnit = 'bytes' | 'count' | 'share';
 
+interface State {
+  readonly label: string;
+  readonly done: number;
+  readonly total: number;
+  readonly unit: ProgressUnit;
+}
+
+/** How often a line is looked at while nothing is reported: its time goes on. */
+const tickMs = 1000;
+
 /** One line of progress on stderr: redrawn in place on a terminal, plain lines at intervals elsewhere. */
 export class Progress {
-  private label = '';
+  private state: State | undefined;
   private startedMs = 0;
-  private lastMs = Number.NEGATIVE_INFINITY;
+  private lastMs = 0;
   private drawn = false;
+  private timer: NodeJS.Timeout | undefined;
   private readonly isTerminal: boolean;
   private readonly now: () => number;
 
@@ -33,35 +44,43 @@ export class Progress {
   /** @param total 0 while it is not known */
   report(label: string, done = 0, total = 0, unit: ProgressUnit = 'count'): void {
     if (this.options.enabled === false) return;
-    const now = this.now();
-    if (label !== this.label) {
-      this.label = label;
-      this.startedMs = now;
+    if (label !== this.state?.label) {
+      this.startedMs = this.now();
       // A terminal shows at once what begins; plain lines wait for their interval.
-      this.lastMs = this.isTerminal ? Number.NEGATIVE_INFINITY : now;
+      this.lastMs = this.isTerminal ? Number.NEGATIVE_INFINITY : this.startedMs;
+      this.timer ??= setInterval(() => this.show(), tickMs).unref();
     }
-    const intervalMs = this.isTerminal ? (this.options.drawIntervalMs ?? 80) : (this.options.lineIntervalMs ?? 5000);
-    if (now - this.lastMs < intervalMs) return;
-    this.lastMs = now;
-    const line = `${label}${amount(done, total, unit)} (${seconds(now - this.startedMs)})`;
-    if (this.isTerminal) {
-      const width = Math.max(20, (this.stream.columns ?? 80) - 1);
-      this.stream.write(`\r\u001b[K${line.slice(0, width)}`);
-      this.drawn = true;
-    } else {
-      this.stream.write(`${line}\n`);
-    }
+    this.state = { label, done, total, unit };
+    this.show();
   }
 
   /** Takes the line away, so that something else can be written. */
   clear(): void {
     if (this.drawn) this.stream.write('\r\u001b[K');
     this.drawn = false;
-    this.label = '';
+    this.state = undefined;
+    clearInterval(this.timer);
+    this.timer = undefined;
+  }
+
+  private show(): void {
+    const { state } = this;
+    const now = this.now();
+    const intervalMs = this.isTerminal ? (this.options.drawIntervalMs ?? 80) : (this.options.lineIntervalMs ?? 5000);
+    if (!state || now - this.lastMs < intervalMs) return;
+    this.lastMs = now;
+    const line = `${state.label}${amount(state)} (${seconds(now - this.startedMs)})`;
+    if (!this.isTerminal) {
+      this.stream.write(`${line}\n`);
+      return;
+    }
+    const width = Math.max(20, (this.stream.columns ?? 80) - 1);
+    this.stream.write(`\r\u001b[K${line.slice(0, width)}`);
+    this.drawn = true;
   }
 }
 
-function amount(done: number, total: number, unit: ProgressUnit): string {
+function amount({ done, total, unit }: State): string {
   const share = total > 0 ? ` ${Math.min(100, Math.floor((100 * done) / total))} %` : '';
   if (unit === 'share') return share;
   if (unit === 'bytes') return total > 0 ? `${share} of ${bytes(total)}` : done > 0 ? ` ${bytes(done)}` : '';

@@ -1,5 +1,6 @@
 import type { LoadOptions } from '@gateskip/backend';
-import type { Engine } from '@gateskip/engine';
+import type { Engine, GenerateRequest } from '@gateskip/engine';
+import type { Model } from '@gateskip/model';
 import type { Output } from '../output/output.js';
 import { type ModelRequest, type OpenModel, withModel } from './with-model.js';
 
@@ -11,8 +12,13 @@ export interface Session extends OpenModel {
   readonly loadMs: number;
 }
 
+export interface SessionRequest extends ModelRequest {
+  /** The prompt that will come first: what reads it is made ready while the weights load. */
+  readonly firstPrompt?: (model: Model) => Pick<GenerateRequest, 'prompt' | 'messages'>;
+}
+
 /** Opens what a command needs, runs it, and closes everything, whatever happens. */
-export async function withSession<T>(request: ModelRequest, output: Output, use: (session: Session) => Promise<T>): Promise<T> {
+export async function withSession<T>(request: SessionRequest, output: Output, use: (session: Session) => Promise<T>): Promise<T> {
   // Imported while the model opens: neither waits for the other.
   void import('@gateskip/engine').catch(() => undefined);
   return withModel(request, output, async (open) => {
@@ -20,6 +26,8 @@ export async function withSession<T>(request: ModelRequest, output: Output, use:
     const { threads } = request.options;
     // One sequence at a time, so one context of K/V rows.
     const load = { maxTokens: open.model.config.contextLength, ...(threads !== undefined && { threads }) };
+    const prompt = request.firstPrompt?.(open.model);
+    if (prompt) setImmediate(() => void warmUp(open.model, prompt));
     return withEngine(open, load, output, (engine) => {
       output.progress.clear();
       return use({ ...open, engine, backendWords: backendWords(engine), loadMs: performance.now() - startedMs });
@@ -49,6 +57,21 @@ export async function withEngine<T>(
     return await use(engine);
   } finally {
     await engine.close();
+  }
+}
+
+/**
+ * The first use of a tokenizer builds it, the first use of a chat template starts its thread: a third of a second, spent here
+ * while native threads load the weights. What fails now fails again in the engine, which says so.
+ */
+async function warmUp(model: Model, prompt: Pick<GenerateRequest, 'prompt' | 'messages'>): Promise<void> {
+  try {
+    const { renderChat } = await import('@gateskip/model');
+    const rendered = prompt.messages && renderChat(model, [{ role: 'user', content: 'a' }]);
+    model.tokenizer?.encode('a');
+    await rendered;
+  } catch {
+    // Said where it matters.
   }
 }
 

@@ -28,7 +28,8 @@ export async function chat(reference: string, options: ChatOptions, output: Outp
   const skip = await skipRequest(options);
   const gatesNeeded = (await needsGates(skip)) ? `Budget ${options.budget}` : undefined;
   // Gates are wanted in any case: a budget may come later.
-  await withSession({ reference, options, gatesNeeded, gatesWanted: true }, output, async (session) => {
+  const firstPrompt = () => ({ messages: [] });
+  await withSession({ reference, options, gatesNeeded, gatesWanted: true, firstPrompt }, output, async (session) => {
     if (session.model.chatTemplate === undefined)
       throw new UsageError(`Model "${session.model.config.name}" has no chat template.`, 'Use `gateskip run` with a plain prompt.');
     await new Conversation(session, options, skip, output).run();

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import type { Model } from '@gateskip/model';
 import { TextInputError, UsageError } from '../errors.js';
 import { exitCodes } from '../exit-codes.js';
 import type { BudgetOptions } from '../options/budget-options.js';
@@ -14,7 +15,7 @@ import { describeSession } from '../session/describe-session.js';
 import { openSource } from '../session/open-source.js';
 import { withSession } from '../session/session.js';
 import { describeAdapter, describeModel } from './describe-model.js';
-import { describeResult, promptInput } from './run.js';
+import { describeResult, type PromptInput, promptInput } from './run.js';
 
 export interface InspectOptions extends ModelOptions, BudgetOptions, SamplingOptions {
   readonly file?: string;
@@ -52,9 +53,10 @@ export async function inspect(reference: string, argument: string | undefined, o
 async function drawHeatMap(reference: string, text: string, skip: SkipRequest, options: InspectOptions, output: Output): Promise<void> {
   const what = options.scores ? 'scores' : options.skips || skip.budget !== undefined ? 'skips' : 'scores';
   const gatesNeeded = (await needsGates(skip)) ? `Budget ${options.budget}` : what === 'scores' ? 'A heat map of scores' : undefined;
-  await withSession({ reference, options, gatesNeeded, gatesWanted: true }, output, async (session) => {
+  const firstPrompt = (model: Model): PromptInput => promptInput(model, text, options);
+  await withSession({ reference, options, gatesNeeded, gatesWanted: true, firstPrompt }, output, async (session) => {
     const { result } = session.engine.generate({
-      ...promptInput(session.model, text, options),
+      ...firstPrompt(session.model),
       ...skip,
       sampling: samplingRequest(options),
       maxTokens: options.generate,

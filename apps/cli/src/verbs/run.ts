@@ -29,8 +29,10 @@ export async function run(reference: string, argument: string | undefined, optio
   if (text === undefined || text === '')
     throw new UsageError('There is no prompt.', 'Give it as an argument, with --file, or pipe it in.', { what: 'prompt' });
   const gatesNeeded = (await needsGates(skip)) ? `Budget ${options.budget}` : undefined;
-  await withSession({ reference, options, gatesNeeded, gatesWanted: gatesNeeded !== undefined }, output, async (session) => {
-    const input = promptInput(session.model, text, options);
+  const firstPrompt = (model: Model): PromptInput => promptInput(model, text, options);
+  const request = { reference, options, gatesNeeded, gatesWanted: gatesNeeded !== undefined, firstPrompt };
+  await withSession(request, output, async (session) => {
+    const input = firstPrompt(session.model);
     const generation = session.engine.generate({
       ...input,
       ...generationRequest(options),
@@ -59,12 +61,10 @@ export async function run(reference: string, argument: string | undefined, optio
   });
 }
 
+export type PromptInput = Pick<GenerateRequest, 'prompt'> | Pick<GenerateRequest, 'messages'>;
+
 /** The prompt as a chat where the model knows one; the newline that ends a file or a pipe is no part of what was said. */
-export function promptInput(
-  model: Model,
-  text: string,
-  options: { readonly raw?: boolean; readonly system?: string },
-): Pick<GenerateRequest, 'prompt'> | Pick<GenerateRequest, 'messages'> {
+export function promptInput(model: Model, text: string, options: { readonly raw?: boolean; readonly system?: string }): PromptInput {
   if (options.raw) return { prompt: text };
   const content = text.replace(/\r?\n$/, '');
   if (model.chatTemplate === undefined) {
