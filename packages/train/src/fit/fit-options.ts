@@ -18,7 +18,7 @@ export interface FitOptions {
   readonly standInShare?: number;
   /** The gates predict the loss of a skip to this power, 0.1..1: below 1 large losses count less. Default 0.5. */
   readonly lossPower?: number;
-  /** Rounds of gates and stand-ins, each made with the other's last; default 2. */
+  /** Rounds of gates and stand-ins, each before the branch weights are measured; one more follows. Default 1. */
   readonly rounds?: number;
   /** Tokens on which each branch's weight is measured by skipping it; 0: all weigh the same. Default 512. */
   readonly weightTokens?: number;
@@ -52,7 +52,7 @@ export function resolveFitOptions(options: FitOptions, shape: { layers: number; 
     protectedBranches: options.protectedBranches ?? defaultProtected(branches),
     standInShare: options.standInShare ?? 0.3,
     lossPower: options.lossPower ?? 0.5,
-    rounds: options.rounds ?? 2,
+    rounds: options.rounds ?? 1,
     weightTokens: options.weightTokens ?? 512,
     weightShare: options.weightShare ?? 0.5,
     curveTokens: options.curveTokens ?? 2048,
