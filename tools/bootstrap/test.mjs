@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { repositoryRoot } from '../workspace/packages.mjs';
+import { installTestPackages } from './debian-packages.mjs';
 import { reportFailedSetUp, setUp } from './set-up.mjs';
 
 const check = join(repositoryRoot, 'tools', 'check', 'check.mjs');
 try {
+  installTestPackages();
   // The check builds the JavaScript itself, and counts it.
   const environment = await setUp('full', { javascript: false });
   const env = await environment();
