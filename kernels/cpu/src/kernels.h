@@ -56,6 +56,11 @@ struct Kernels {
   // out = f16(x), saturated to the largest finite value; NaN stays NaN.
   void (*toF16)(const float* x, uint16_t* out, size_t padded);
   void (*attend)(const AttendHead& head);
+  // Sum of exp(x - shift) over n numbers.
+  float (*sumExponentials)(const float* x, size_t n, float shift);
+  // First index of a group of 16 (from a multiple of 16 on) that holds a number above `bound`; n where there is none. n is a
+  // multiple of 16.
+  size_t (*nextAbove)(const float* x, size_t from, size_t n, float bound);
 };
 
 }  // namespace gateskip

@@ -6,7 +6,7 @@
 
 namespace gateskip {
 
-void topLogits(const float* logits, size_t vocabulary, size_t count, int32_t* tokens, float* values, float* logSumExp) {
+void topLogits(const Kernels& kernels, const float* logits, size_t vocabulary, size_t count, int32_t* tokens, float* values, float* logSumExp) {
   const auto before = [logits](int32_t a, int32_t b) {
     const float x = logits[a];
     const float y = logits[b];
@@ -16,10 +16,16 @@ void topLogits(const float* logits, size_t vocabulary, size_t count, int32_t* to
     }
     return x != y ? x > y : a < b;
   };
-  // A heap whose root is the worst of the best so far; most logits fail the first comparison.
+  // A heap whose root is the worst of the best so far. Once it is full, groups of 16 without anything above the root are
+  // passed over unlooked; an equal logit further on loses to the lower index anyway.
   std::vector<int32_t> heap;
   heap.reserve(count);
+  const size_t grouped = vocabulary / 16 * 16;
   for (size_t i = 0; i < vocabulary; ++i) {
+    if (heap.size() == count && i % 16 == 0 && i < grouped && !std::isnan(logits[heap.front()])) {
+      i = kernels.nextAbove(logits, i, grouped, logits[heap.front()]);
+      if (i == vocabulary) break;
+    }
     const int32_t token = static_cast<int32_t>(i);
     if (heap.size() < count) {
       heap.push_back(token);
@@ -36,12 +42,7 @@ void topLogits(const float* logits, size_t vocabulary, size_t count, int32_t* to
     values[i] = logits[heap[i]];
   }
   const float top = logits[heap[0]];
-  // Eight partial sums, so that the additions need not wait for one another; the order is fixed.
-  double sums[8] = {};
-  for (size_t i = 0; i < vocabulary; ++i) sums[i % 8] += std::exp(static_cast<double>(logits[i] - top));
-  double total = 0;
-  for (double sum : sums) total += sum;
-  *logSumExp = static_cast<float>(static_cast<double>(top) + std::log(total));
+  *logSumExp = static_cast<float>(static_cast<double>(top) + std::log(static_cast<double>(kernels.sumExponentials(logits, vocabulary, top))));
 }
 
 }  // namespace gateskip

@@ -279,7 +279,7 @@ void StepRun::writeLogits() {
       if (request_.topCount == 0)
         std::copy(logits + i * stride, logits + i * stride + sizes_.vocabulary, request_.out.logits + output * sizes_.vocabulary);
       else
-        topLogits(logits + i * stride, sizes_.vocabulary, request_.topCount, request_.out.topTokens + output * request_.topCount,
+        topLogits(kernels_, logits + i * stride, sizes_.vocabulary, request_.topCount, request_.out.topTokens + output * request_.topCount,
                   request_.out.topLogits + output * request_.topCount, request_.out.logSumExp + output);
     });
   }

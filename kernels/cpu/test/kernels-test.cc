@@ -4,6 +4,7 @@
 //
 // packages/backend-cpu/test/kernels.test.ts builds and runs it, for arm64 under qemu where that is installed. Prints one
 // line per failed check with its worst element, and the number of checks.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -12,6 +13,7 @@
 
 #include "cpu-features.h"
 #include "f16.h"
+#include "logits.h"
 #include "matrix-pack.h"
 
 using namespace gateskip;
@@ -243,6 +245,25 @@ void testAttend(const Kernels& k, size_t group, size_t visible, bool halves) {
   compare(k, halves ? "attend, f16 rows" : "attend, f32 rows", expected, output.data(), tolerance);
 }
 
+void testTopLogits(const Kernels& k, size_t vocabulary, size_t count) {
+  std::vector<float> logits(roundUp(vocabulary, 16), 1e30f);  // what lies beyond the vocabulary must not be seen
+  for (size_t i = 0; i < vocabulary; ++i) logits[i] = std::round(normal() * 40) / 8;  // with ties
+  std::vector<int32_t> order(vocabulary);
+  for (size_t i = 0; i < vocabulary; ++i) order[i] = static_cast<int32_t>(i);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
+  double sum = 0;
+  for (size_t i = 0; i < vocabulary; ++i) sum += std::exp(double{logits[i]} - logits[order[0]]);
+  std::vector<int32_t> tokens(count);
+  std::vector<float> values(count);
+  float logSumExp = 0;
+  topLogits(k, logits.data(), vocabulary, count, tokens.data(), values.data(), &logSumExp);
+  expect(k, "topLogits in order, ties by index", std::equal(tokens.begin(), tokens.end(), order.begin()));
+  compare(k, "logSumExp", {logits[order[0]] + std::log(sum)}, &logSumExp, {2e-6 * (1 + std::abs(logits[order[0]]))});
+  logits[5] = NAN;
+  topLogits(k, logits.data(), vocabulary, count, tokens.data(), values.data(), &logSumExp);
+  expect(k, "topLogits lets NaN show", std::isnan(logSumExp) && (count == vocabulary) == (std::find(tokens.begin(), tokens.end(), 5) != tokens.end()));
+}
+
 void testRotate(const Kernels& k) {
   for (const bool interleaved : {true, false}) {
     float head[8] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -265,6 +286,8 @@ int main() {
     testRows(*k);
     testQuantize(*k);
     testRotate(*k);
+    for (const size_t vocabulary : {16, 101, 4096})
+      for (const size_t count : {1, 2, 16}) testTopLogits(*k, vocabulary, count);
     for (const bool halves : {true, false})
       for (const size_t group : {1, 2, 3, 4, 7}) testAttend(*k, group, 1 + 9 * group, halves);
   }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const kernels = fileURLToPath(new URL('../../../kernels/cpu', import.meta.url));
-const common = ['cpu-features.cc', 'matrix-pack.cc', 'kernels-scalar.cc'];
+const common = ['cpu-features.cc', 'matrix-pack.cc', 'logits.cc', 'kernels-scalar.cc'];
 
 interface Target {
   readonly name: string;
