@@ -96,7 +96,16 @@ describe('gateskip run', () => {
   });
 
   it('skips at random where a policy asks no gates, and reports what was held', async () => {
-    const done = await runJson([...run, 'hello there, hello', '--budget', '30%', '--policy', 'random', '--policy-option', 'pinnedTokens=2']);
+    const done = await runJson([
+      ...run,
+      'hello there, hello',
+      '--budget',
+      '30%',
+      '--policy',
+      'random',
+      '--policy-option',
+      'pinnedTokens=2',
+    ]);
     expect(done.skip.asked).toEqual({ skip: 0.3 });
     expect(done.skip.held.skip).toBeGreaterThan(0.05);
     expect(done.netMacs).toBeLessThan(1);

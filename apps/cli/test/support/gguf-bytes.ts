@@ -34,8 +34,7 @@ export const uintValue = (value: number): Buffer => Buffer.concat([u32(4), u32(v
 export const floatValue = (value: number): Buffer => Buffer.concat([u32(6), number(4, (b) => b.writeFloatLE(value))]);
 export const boolValue = (value: boolean): Buffer => Buffer.concat([u32(7), Buffer.of(value ? 1 : 0)]);
 export const stringValue = (value: string): Buffer => Buffer.concat([u32(8), text(value)]);
-export const stringsValue = (values: readonly string[]): Buffer =>
-  Buffer.concat([u32(9), u32(8), u64(values.length), ...values.map(text)]);
+export const stringsValue = (values: readonly string[]): Buffer => Buffer.concat([u32(9), u32(8), u64(values.length), ...values.map(text)]);
 export const intsValue = (values: readonly number[]): Buffer => Buffer.concat([u32(9), u32(5), u64(values.length), ...values.map(u32)]);
 
 export function ggufBytes(parts: GgufParts): Buffer {

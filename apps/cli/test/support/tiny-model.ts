@@ -1,7 +1,17 @@
 import { writeFileSync } from 'node:fs';
 import { randomScore } from '@gateskip/gate';
 import { type ModelConfig, quantize, tensorShapes } from '@gateskip/model';
-import { boolValue, floatValue, type GgufParts, type GgufTensor, ggufBytes, intsValue, stringsValue, stringValue, uintValue } from './gguf-bytes.js';
+import {
+  boolValue,
+  floatValue,
+  type GgufParts,
+  type GgufTensor,
+  ggufBytes,
+  intsValue,
+  stringsValue,
+  stringValue,
+  uintValue,
+} from './gguf-bytes.js';
 
 /** GPT-2's byte alphabet: printable Latin-1 stands for itself, the other bytes for U+0100 onwards. */
 const isPlain = (byte: number): boolean => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;

@@ -1,0 +1,94 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { buildProgram, type Ended, start } from './support/built-program.js';
+import { documentOf, type ErrorDocument, testFolder } from './support/command-line.js';
+import { writeTinyModel } from './support/tiny-model.js';
+
+const folder = testFolder();
+const model = join(folder, 'tiny.gguf');
+const long = join(folder, 'long.gguf');
+let main = '';
+
+beforeAll(() => {
+  main = buildProgram();
+  writeTinyModel(model);
+  writeTinyModel(long, { contextLength: 20_000 });
+});
+
+function run(words: readonly string[], stdin = ''): Promise<Ended> {
+  const started = start(main, words);
+  started.child.stdin.end(stdin);
+  return started.ended;
+}
+
+const document = (end: Ended) => documentOf<Record<string, unknown>>({ code: end.code ?? -1, stdout: end.stdout, stderr: end.stderr });
+const errorCode = (end: Ended) => (document(end) as unknown as ErrorDocument).error.code;
+/** An answer that takes far longer than any test waits. */
+const endless = ['run', long, 'hello', '--backend', 'reference', '--ignore-end', '-n', '19000'];
+
+describe('the built program', () => {
+  it('starts, answers and ends', async () => {
+    expect(await run(['--version'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '' });
+    const end = await run(['run', model, '--backend', 'reference', '-n', '8', '--ignore-end', '--json'], 'hello');
+    expect(end).toMatchObject({ code: 0, stderr: '' });
+    expect(document(end)).toMatchObject({ completionTokens: 8, backend: 'reference' });
+  });
+
+  it('answers on the native backend where it is built', async ({ skip }) => {
+    const { backends } = document(await run(['backends', '--json'])) as {
+      backends: { name: string; available: boolean; reasons: string[] }[];
+    };
+    const cpu = backends.find(({ name }) => name === 'cpu')!;
+    if (!cpu.available) skip(`the cpu backend cannot run here: ${cpu.reasons.join('; ')}`);
+    const end = await run(['run', model, 'hello', '--backend', 'cpu', '--threads', '1', '-n', '8', '--ignore-end', '--json']);
+    expect(end.code, end.stdout + end.stderr).toBe(0);
+    expect(document(end)).toMatchObject({ backend: 'cpu', completionTokens: 8, backendDetails: { threads: 1 } });
+  });
+
+  it('talks through a pipe', async () => {
+    const end = await run(['chat', model, '--backend', 'reference', '-n', '6', '--ignore-end', '--json'], 'hello\nwell\n');
+    expect(end.code, end.stderr).toBe(0);
+    expect(document(end).turns).toHaveLength(2);
+  });
+
+  it('ends with the exit codes of its help', async () => {
+    expect((await run(['run', join(folder, 'none.gguf'), 'hi'])).code).toBe(2);
+    expect((await run(['run', model, 'hi', '--nonsense'])).code).toBe(2);
+    const missing = start(main, ['run', model, 'hi', '--backend', 'cpu', '--json'], { GATESKIP_CPU_ADDON: join(folder, 'none.node') });
+    missing.child.stdin.end();
+    const end = await missing.ended;
+    expect([end.code, errorCode(end)]).toEqual([3, 'GS_BACKEND_UNAVAILABLE']);
+  });
+
+  it('Ctrl-C stops an answer: exit code 130, what was said stays said', async () => {
+    const started = start(main, endless);
+    await started.says(/\S/);
+    started.child.kill('SIGINT');
+    const end = await started.ended;
+    expect([end.code, end.signal]).toEqual([130, null]);
+    expect(end.stdout.length).toBeGreaterThan(0);
+    expect(end.stderr).toMatch(/^error: .*aborted/m);
+    expect(end.stderr).not.toMatch(/\n\s+at /);
+  });
+
+  it('Ctrl-C while a fit runs leaves no file', async () => {
+    const out = join(folder, 'gates.safetensors');
+    const started = start(main, ['fit', long, '--self', '--out', out, '--backend', 'reference', '--json']);
+    // The check of the target makes and removes a file of its own, before the work.
+    setTimeout(() => started.child.kill('SIGINT'), 2500);
+    const end = await started.ended;
+    expect([end.code, errorCode(end)]).toEqual([130, 'GS_ABORTED']);
+    expect(existsSync(out)).toBe(false);
+    expect(readdirSync(folder).filter((name) => name.includes('tmp'))).toEqual([]);
+  });
+
+  it('a reader that leaves early is no error', async () => {
+    const started = start(main, endless);
+    await started.says(/\S/);
+    started.child.stdout.destroy();
+    const end = await started.ended;
+    expect([end.code, end.signal]).toEqual([0, null]);
+    expect(end.stderr).not.toMatch(/EPIPE|error/);
+  });
+});

@@ -1,0 +1,243 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readAdapter } from '@gateskip/model';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { commandLine, documentOf, type ErrorDocument, testFolder } from './support/command-line.js';
+import { writeTinyModel } from './support/tiny-model.js';
+
+const folder = testFolder();
+const model = join(folder, 'tiny.gguf');
+const other = join(folder, 'other.gguf');
+const text = join(folder, 'text.txt');
+const gates = join(folder, 'gates.safetensors');
+const quick = [
+  '--backend',
+  'reference',
+  '--tokens',
+  '900',
+  '--curve-tokens',
+  '400',
+  '--quality-rows',
+  '64',
+  '--window',
+  '128',
+  '--rounds',
+  '1',
+];
+
+interface FitDocument {
+  readonly out: string;
+  readonly report: {
+    readonly knots: readonly { readonly skip: number; readonly net: number; readonly kl: number; readonly top1: number }[];
+  };
+  readonly adapter: { readonly provenance: Readonly<Record<string, string>> };
+}
+
+/** Words in seeded order: text with some structure, never the same line twice. */
+function calibrationText(): string {
+  const words = ['hello', 'there', 'the', 'cat', 'sat', 'on', 'mat', 'and', 'sang', '12', 'well', 'a', 'bell', 'rings'];
+  let state = 1;
+  const next = (): string => words[(state = (state * 48271) % 2147483647) % words.length] as string;
+  return Array.from({ length: 60 }, () => `${Array.from({ length: 8 }, next).join(' ')}.`).join('\n');
+}
+
+beforeAll(async () => {
+  writeTinyModel(model);
+  writeTinyModel(other, { seed: 2 });
+  writeFileSync(text, calibrationText());
+  const ran = await commandLine([
+    'fit',
+    model,
+    '--out',
+    gates,
+    '--text',
+    text,
+    ...quick,
+    '--data-license',
+    'CC0-1.0',
+    '--name',
+    'tiny-gates',
+  ]);
+  expect(ran.code, ran.stderr).toBe(0);
+});
+
+describe('gateskip fit', () => {
+  it('prints the measured curve and records where the gates come from, without folders of this machine', async () => {
+    const out = join(folder, 'again.safetensors');
+    const ran = await commandLine(['fit', model, '-o', out, '--text', text, ...quick, '--data-license', 'CC0-1.0', '--json']);
+    expect(ran.code, ran.stdout).toBe(0);
+    const { report, adapter } = documentOf<FitDocument>(ran);
+    expect(report.knots[0]).toMatchObject({ skip: 0, net: 1, top1: 1 });
+    // The same logits twice: what is left is the rounding of float32.
+    expect(report.knots[0]!.kl).toBeLessThan(2 ** -23);
+    expect(report.knots.at(-1)!.skip).toBeGreaterThan(0.1);
+    expect(adapter.provenance).toMatchObject({
+      method: 'fit',
+      license: 'CC0-1.0',
+      command:
+        'gateskip fit tiny.gguf --out again.safetensors --text text.txt --tokens 900 --window 128 --rounds 1 --curve-tokens 400 --quality-rows 64 --backend reference',
+    });
+    expect(adapter.provenance.data).toMatch(/^text of text\.txt \(\d+ characters\)$/);
+    const [first, second] = await Promise.all([readAdapter(gates), readAdapter(out)]);
+    expect(second.gates).toEqual(first.gates);
+    expect(JSON.stringify(second)).not.toContain(folder);
+    expect(first.name).toBe('tiny-gates');
+  });
+
+  it('shows the curve as a table', async () => {
+    const ran = await commandLine(['fit', model, '-o', join(folder, 'table.safetensors'), '--text', text, ...quick]);
+    expect(ran.stdout).toMatch(/^threshold +skip +net MACs +KL to dense +same top-1 +perplexity\n/);
+    expect(ran.stdout).toMatch(/dense perplexity [\d.]+\n$/);
+    expect(ran.stderr).toMatch(/table\.safetensors: [\d,]+ bytes/);
+  });
+
+  it('lets the model write the text itself', async () => {
+    const out = join(folder, 'self.safetensors');
+    const ran = await commandLine(['fit', model, '-o', out, '--self', ...quick, '--seed', '5', '--json']);
+    expect(ran.code, ran.stdout).toBe(0);
+    expect(documentOf<FitDocument>(ran).adapter.provenance.data).toMatch(/^\d+ tokens that the dense model wrote itself/);
+    expect(documentOf<FitDocument>(ran).adapter.provenance.command).toContain('--self --tokens 900');
+  });
+
+  it('refuses to overwrite, and replaces when told to', async () => {
+    const path = join(folder, 'precious.safetensors');
+    writeFileSync(path, 'precious');
+    const words = ['fit', model, '-o', path, '--text', text, ...quick, '--json'];
+    const ran = await commandLine(words);
+    expect([ran.code, documentOf<ErrorDocument>(ran).error.code]).toEqual([2, 'GS_FILE_EXISTS']);
+    expect(readFileSync(path, 'utf8')).toBe('precious');
+    expect((await commandLine([...words, '--force'])).code).toBe(0);
+    expect((await readAdapter(path)).layers).toBe(5);
+  });
+
+  it('leaves nothing behind when aborted', async () => {
+    const out = join(folder, 'aborted.safetensors');
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(), 300);
+    const ran = await commandLine(['fit', model, '-o', out, '--self', '--backend', 'reference', '--json'], { signal: controller.signal });
+    clearTimeout(timer);
+    expect([ran.code, documentOf<ErrorDocument>(ran).error.code]).toEqual([130, 'GS_ABORTED']);
+    expect(existsSync(out)).toBe(false);
+    expect(readdirSync(folder).filter((name) => name.includes('.tmp'))).toEqual([]);
+  });
+
+  const refused: readonly (readonly [string, readonly string[], string])[] = [
+    ['no --out', ['--text', text], 'GS_USAGE'],
+    ['two sources of text', ['-o', join(folder, 'x'), '--text', text, '--self'], 'GS_USAGE'],
+    ['a folder as target', ['-o', folder, '--text', text], 'GS_USAGE'],
+    ['a folder that is not there', ['-o', join(folder, 'no', 'x'), '--text', text], 'GS_TEXT_INPUT'],
+    ['a text that is not there', ['-o', join(folder, 'x'), '--text', join(folder, 'no.txt')], 'GS_TEXT_INPUT'],
+    ['too little text', ['-o', join(folder, 'x'), '--text', join(folder, 'short.txt')], 'GS_TOO_LITTLE_TEXT'],
+    ['too few tokens', ['-o', join(folder, 'x'), '--text', text, '--tokens', '3'], 'GS_USAGE'],
+    ['a branch that is not there', ['-o', join(folder, 'x'), '--text', text, '--protect', '10'], 'GS_INVALID_ARGUMENT'],
+    ['every branch protected', ['-o', join(folder, 'x'), '--text', text, '--protect', '0,1,2,3,4,5,6,7,8,9'], 'GS_NOTHING_TO_FIT'],
+    ['an unknown kv mode', ['-o', join(folder, 'x'), '--text', text, '--kv', 'all'], 'GS_USAGE'],
+  ];
+  it.each(refused)('refuses %s', async (_, words, code) => {
+    writeFileSync(join(folder, 'short.txt'), 'hello');
+    const ran = await commandLine(['fit', model, '--backend', 'reference', ...words, '--json']);
+    expect([ran.code, documentOf<ErrorDocument>(ran).error.code]).toEqual([2, code]);
+    expect(existsSync(join(folder, 'x'))).toBe(false);
+  });
+});
+
+describe('a budget with gates', () => {
+  const run = ['run', model, '--backend', 'reference', '--adapter', gates, '--ignore-end', 'hello there, the cat sat', '--json'];
+
+  it('is held and reported', async () => {
+    const ran = await commandLine([...run, '-n', '200', '--budget', '10%', '--seed', '1', '--temperature', '0.7']);
+    expect(ran.code, ran.stdout).toBe(0);
+    const done = documentOf<{ skip: { asked: unknown; decode: { skip: number } }; netMacs: number; adapter: unknown; policy: string }>(ran);
+    expect(done.skip.asked).toEqual({ skip: 0.1 });
+    // The controller has 200 tokens of 10 branches: one in a hundred is what is promised from step 64 on, twice that here.
+    expect(Math.abs(done.skip.decode.skip - 0.1)).toBeLessThan(0.02);
+    expect(done.netMacs).toBeLessThan(1);
+    expect(done).toMatchObject({ policy: 'global-threshold', adapter: { name: 'tiny-gates', origin: 'file' } });
+  });
+
+  it('refuses what the curve does not reach, and gates of other weights unless told otherwise', async () => {
+    const far = await commandLine([...run, '-n', '4', '--budget', '95%']);
+    expect([far.code, documentOf<ErrorDocument>(far).error.code]).toEqual([2, 'GS_BUDGET_UNREACHABLE']);
+    const words = ['run', other, '--backend', 'reference', '--adapter', gates, 'hello', '-n', '4', '--budget', '10%', '--json'];
+    const ran = await commandLine(words);
+    expect([ran.code, documentOf<ErrorDocument>(ran).error.code]).toEqual([2, 'GS_ADAPTER_MISMATCH']);
+    expect((await commandLine([...words, '--allow-other-weights'])).code).toBe(0);
+  });
+});
+
+describe('gateskip inspect', () => {
+  const inspect = ['inspect', model, '--adapter', gates];
+
+  it('describes model and gates', async () => {
+    const ran = await commandLine(inspect);
+    expect(ran.stdout).toMatch(/layers +5 of width 32/);
+    expect(ran.stdout).toMatch(/F32 +\d+ +[\d,]+ +[\d.]+ KiB/);
+    expect(ran.stdout).toMatch(/gates +scalar, separate, before the branch, only scoring, with stand-ins/);
+    expect(ran.stdout).toMatch(/command +gateskip fit tiny\.gguf/);
+    const json = documentOf<{ model: { parameters: number; config: unknown }; adapter: { calibration: { curve: unknown[] } } }>(
+      await commandLine([...inspect, '--json']),
+    );
+    expect(json.model).toMatchObject({ config: { layers: 5 }, tensorTypes: [{ type: 'F32' }] });
+    expect(json.adapter.calibration.curve.length).toBeGreaterThan(2);
+  });
+
+  it('draws skips and scores, without colours where there is no terminal', async () => {
+    const words = [...inspect, 'hello there', '--backend', 'reference', '-n', '8'];
+    const skips = await commandLine([...words, '--budget', '10%']);
+    expect(skips.stdout).toMatch(/^skips: 5 layers x \d+ tokens/);
+    expect(skips.stdout).not.toContain('\u001b');
+    const scores = await commandLine([...words, '--kinds', 'mlp']);
+    expect(scores.stdout).toMatch(/^scores: 5 layers/);
+    expect((await commandLine([...words, '--color', 'truecolor'])).stdout).toContain('\u001b[');
+  });
+
+  it('writes an SVG and gives the whole trace as JSON', async () => {
+    const svg = join(folder, 'map.svg');
+    const ran = await commandLine([
+      ...inspect,
+      'hello <b>',
+      '--backend',
+      'reference',
+      '-n',
+      '4',
+      '--budget',
+      '10%',
+      '--svg',
+      svg,
+      '--json',
+    ]);
+    expect(ran.code, ran.stdout).toBe(0);
+    expect(readFileSync(svg, 'utf8')).toMatch(/^<svg [\s\S]*<\/svg>\n?$/);
+    const { trace, promptTokens } = documentOf<{ trace: { tokens: number[]; kept: number[]; branches: number }; promptTokens: number }>(
+      ran,
+    );
+    expect(trace.tokens).toHaveLength(promptTokens + 3);
+    expect(trace.kept).toHaveLength(10 * trace.tokens.length);
+  });
+
+  it('needs gates for scores, a prompt for a map, and one thing at a time', async () => {
+    const bare = await commandLine(['inspect', model, 'hello', '--backend', 'reference', '--json']);
+    expect([bare.code, documentOf<ErrorDocument>(bare).error.code]).toEqual([2, 'GS_NO_ADAPTER']);
+    for (const words of [
+      ['--svg', 'x.svg'],
+      ['hello', '--check'],
+      ['hello', '--scores', '--skips'],
+      ['--budget', '10%'],
+    ]) {
+      const ran = await commandLine([...inspect, ...words, '--json']);
+      expect([ran.code, documentOf<ErrorDocument>(ran).error.code]).toEqual([2, 'GS_USAGE']);
+    }
+  });
+});
+
+describe('gateskip chat with gates', () => {
+  it('changes its budget on the way', async () => {
+    const ran = await commandLine(['chat', model, '--adapter', gates, '--backend', 'reference', '-n', '30', '--ignore-end', '--json'], {
+      stdin: 'hello\n/budget 10%\nhello again\n/budget none\nand again\n',
+    });
+    expect(ran.code, ran.stdout).toBe(0);
+    const { turns } = documentOf<{ turns: { skip: { asked: unknown; held: { skip: number } } }[] }>(ran);
+    expect(turns.map(({ skip }) => skip.asked)).toEqual([null, { skip: 0.1 }, null]);
+    expect(turns[1]!.skip.held.skip).toBeGreaterThan(0);
+  });
+});
