@@ -74,7 +74,7 @@ describe('the built program', () => {
 
   it('Ctrl-C while a fit runs leaves no file', async () => {
     const out = join(folder, 'gates.safetensors');
-    const started = start(main, ['fit', long, '--self', '--out', out, '--backend', 'reference', '--json']);
+    const started = start(main, ['fit', long, '--self', '--tokens', '100000', '--out', out, '--backend', 'reference', '--json']);
     // The check of the target makes and removes a file of its own, before the work.
     setTimeout(() => started.child.kill('SIGINT'), 2500);
     const end = await started.ended;
