@@ -13,9 +13,9 @@ const { values } = parseArgs({
   options: {
     model: { type: 'string', default: 'smollm2-135m' },
     adapter: { type: 'string' },
-    prompt: { type: 'string', default: 'Why is the sky blue?' },
+    prompt: { type: 'string', default: 'Write a short story about a lighthouse keeper.' },
     tokens: { type: 'string', default: '96' },
-    budget: { type: 'string', multiple: true, default: ['10%', '25%'] },
+    budget: { type: 'string', multiple: true, default: ['10%', '20%'] },
     backend: { type: 'string', default: 'cpu' },
     help: { type: 'boolean' },
   },

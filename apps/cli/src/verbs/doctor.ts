@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { access, constants, mkdir, statfs } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { access, constants, stat, statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { exitCodes } from '../exit-codes.js';
 import { bytes } from '../output/format.js';
 import type { Output } from '../output/output.js';
@@ -73,23 +74,25 @@ interface CacheReport {
 
 async function inspectCache(output: Output): Promise<CacheReport> {
   const { cacheFolder } = await import('@gateskip/model');
-  const path = await cacheFolder(output.io.env);
+  const path = resolve(await cacheFolder(output.io.env));
+  // It may not be there yet: then what counts is the nearest folder above that is.
+  let nearest = path;
+  while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
   try {
-    await mkdir(path, { recursive: true });
-    await access(path, constants.W_OK);
-    const { bavail, bsize } = await statfs(path);
+    await access(nearest, constants.W_OK);
+    if (!(await stat(nearest)).isDirectory()) throw new Error(`${nearest} is not a folder`);
+    const { bavail, bsize } = await statfs(nearest);
     return { path, writable: true, problem: null, freeBytes: bavail * bsize };
   } catch (error) {
-    const free = await statfs(dirname(path)).catch(() => undefined);
-    return { path, writable: false, problem: (error as Error).message, freeBytes: free ? free.bavail * free.bsize : null };
+    return { path, writable: false, problem: (error as Error).message, freeBytes: null };
   }
 }
 
 function inspectTool([name, program, ...args]: (typeof tools)[number]): Promise<ToolReport> {
-  return new Promise((resolve) => {
+  return new Promise((settle) => {
     execFile(program, args, { timeout: 10_000, maxBuffer: 65_536 }, (error, stdout) => {
       const version = /\d+(\.\d+)+/.exec(stdout)?.[0] ?? null;
-      resolve({ name, version: error ? null : version });
+      settle({ name, version: error ? null : version });
     });
   });
 }
