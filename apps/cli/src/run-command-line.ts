@@ -55,7 +55,8 @@ function asGateskipError(error: unknown, signal: AbortSignal): unknown {
 
 function report(error: unknown, json: boolean, io: CommandIo): void {
   if (json) io.stdout.write(`${toJson(errorDocument(error))}\n`);
-  else io.stderr.write(`error: ${withoutControls(errorText(error))}\n`);
+  // Whoever pressed Ctrl-C made no mistake.
+  else io.stderr.write(`${exitCodeOf(error) === exitCodes.aborted ? '' : 'error: '}${withoutControls(errorText(error))}\n`);
   if (io.env.GATESKIP_DEBUG && error instanceof Error) io.stderr.write(`${error.stack ?? error.message}\n`);
 }
 

@@ -68,7 +68,7 @@ describe('the built program', () => {
     const end = await started.ended;
     expect([end.code, end.signal]).toEqual([130, null]);
     expect(end.stdout.length).toBeGreaterThan(0);
-    expect(end.stderr).toMatch(/^error: .*aborted/m);
+    expect(end.stderr).toMatch(/^.* was aborted\.$/m);
     expect(end.stderr).not.toMatch(/\n\s+at /);
   });
 

@@ -67,7 +67,10 @@ describe('gateskip fit', () => {
     const ran = await commandLine(['fit', model, '-o', out, '--text', text, ...quick, '--data-license', 'CC0-1.0', '--json']);
     expect(ran.code, ran.stdout).toBe(0);
     const { report, adapter } = documentOf<FitDocument>(ran);
-    expect(report.knots[0]).toMatchObject({ skip: 0, net: 1, top1: 1 });
+    expect(report.knots[0]).toMatchObject({ skip: 0, top1: 1 });
+    // All is computed, and the gates on top.
+    expect(report.knots[0]!.net).toBeGreaterThan(1);
+    expect(report.knots[0]!.net).toBeLessThan(1.01);
     // The same logits twice: what is left is the rounding of float32.
     expect(report.knots[0]!.kl).toBeLessThan(2 ** -23);
     expect(report.knots.at(-1)!.skip).toBeGreaterThan(0.1);
