@@ -24,4 +24,4 @@ export function seconds(elapsedMs: number): string {
 export const rate = (perSecond: number): string => `${perSecond >= 100 ? perSecond.toFixed(0) : perSecond.toFixed(1)} tokens/s`;
 
 /** `1,234,567` */
-export const grouped = (value: number): string => value.toLocaleString('en-US');
+export const grouped = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ',');
