@@ -1,6 +1,6 @@
 export { NonFiniteTraceError, NothingToFitError, TooLittleTextError } from './errors.js';
 export type { MeasuredKnot } from './fit/calibrate.js';
-export { type FitReport, type FitRequest, type FitResult, fitAdapter } from './fit/fit-adapter.js';
+export { checkFit, type FitReport, type FitRequest, type FitResult, fitAdapter } from './fit/fit-adapter.js';
 export type { FitOptions, ResolvedFitOptions } from './fit/fit-options.js';
 export type { FitPhase, FitProgress } from './progress.js';
 export { calibrationPrompts } from './text/calibration-prompts.js';

@@ -6,7 +6,15 @@ import { collectTraces } from '../src/fit/collect-traces.js';
 import { sigmoidScores } from '../src/fit/score-scale.js';
 import { relativeLoss } from '../src/fit/stand-ins.js';
 import { cutWindows } from '../src/fit/windows.js';
-import { type FitProgress, type FitResult, fitAdapter, NonFiniteTraceError, NothingToFitError, TooLittleTextError } from '../src/index.js';
+import {
+  checkFit,
+  type FitProgress,
+  type FitResult,
+  fitAdapter,
+  NonFiniteTraceError,
+  NothingToFitError,
+  TooLittleTextError,
+} from '../src/index.js';
 import { Pacer } from '../src/progress.js';
 import { fitRequest, randomSequences } from './fit-request.js';
 
@@ -147,6 +155,14 @@ describe('fitAdapter', () => {
     await expect(fitAdapter(fitRequest({}, { sequences: [Int32Array.of(...new Array(300).fill(128))] }))).rejects.toThrow(
       /outside the vocabulary/,
     );
+  });
+
+  it('can be asked before the text is made', () => {
+    const { config } = fitRequest().model;
+    checkFit(config);
+    expect(() => checkFit(config, { tokens: 1e6, memoryBytes: 1e8 })).toThrow(InsufficientMemoryError);
+    expect(() => checkFit(config, { protectedBranches: [0, 1, 2, 3, 4, 5, 6, 7] })).toThrow(NothingToFitError);
+    expect(() => checkFit(config, { tokens: 1 })).toThrow(InvalidArgumentError);
   });
 
   it('notices a model that is not finite', async () => {

@@ -53,7 +53,7 @@ export async function fit(reference: string, options: FitVerbOptions, output: Ou
     const { checkFit, fitAdapter } = await import('@gateskip/train');
     const onProgress = ({ phase, done, total }: FitProgress): void => output.progress.report(phaseWords[phase], done, total);
     // Making the text takes its time; what cannot be fitted is refused before.
-    checkFit(opened.model.config, fitOptions(options));
+    if (!options.text) checkFit(opened.model.config, fitOptions(options));
     const data = await calibrationData(opened, options, onProgress, output);
     const { adapter, report } = await fitAdapter({
       model: opened.model,

@@ -66,6 +66,25 @@ export interface FitResult {
 const NEEDED_TOKENS_PER_DIMENSION = 1;
 
 /**
+ * Refuses what {@link fitAdapter} would refuse once it has the text: options out of range, nothing to fit, too little
+ * memory for `options.tokens`. For callers that make the text first.
+ *
+ * @throws InvalidArgumentError, NothingToFitError, InsufficientMemoryError
+ */
+export function checkFit(config: ModelConfig, options: FitOptions = {}): void {
+  const resolved = resolveFitOptions(options, config);
+  freeBranches(config, resolved);
+  checkTraceMemory(config, resolved.tokens, resolved.memoryBytes);
+}
+
+/** Branches that may skip. @throws NothingToFitError */
+function freeBranches(config: ModelConfig, { protectedBranches }: ResolvedFitOptions): number[] {
+  const free = Array.from({ length: branchCount(config) }, (_, branch) => branch).filter((branch) => !protectedBranches.includes(branch));
+  if (free.length === 0) throw new NothingToFitError('all branches are protected');
+  return free;
+}
+
+/**
  * Fits scalar gates, stand-ins and the calibrated curve to a model without training it (no back-propagation): a dense
  * pass, a least squares row per branch for what a skip would lose relative to the stream, each branch's weight measured
  * by leaving it out, stand-ins averaged over the rows that would skip, and a curve measured while really skipping.
@@ -81,8 +100,7 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   const pacer = new Pacer('Fitting the adapter', signal, request.onProgress);
   pacer.check();
   const branches = branchCount(config);
-  const free = Array.from({ length: branches }, (_, branch) => branch).filter((branch) => !options.protectedBranches.includes(branch));
-  if (free.length === 0) throw new NothingToFitError('all branches are protected');
+  const free = freeBranches(config, options);
   const windows = cutWindows(sequences, {
     length: options.windowTokens,
     wanted: options.tokens,
@@ -101,7 +119,7 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   // Gates need stand-ins to know what a skip loses, stand-ins need gates to know who skips: in turns.
   const highShare = Math.max(0.05, options.curveShares.at(-1) as number);
   const perMac = inverseCosts(config, options);
-  const powered = (factors: readonly number[]): number[] => factors.map((factor) => factor ** options.lossPower, options.weightShare);
+  const powered = (factors: readonly number[]): number[] => factors.map((factor) => factor ** options.lossPower);
   const steps = { done: 0, total: branches * (options.rounds + 1) };
   const fitRound = async (standIns: readonly Float32Array[]) => {
     const fitted = await fitBranchRows(traces, standIns, options.maxIterations, pacer, steps, options.lossPower, options.weightShare);
