@@ -26,7 +26,7 @@ export class PlanEncoder {
 
   #rules(rules: readonly Rule[]): Uint8Array {
     const known = this.#codes.get(rules);
-    if (known !== undefined && known.rules.every((rule, branch) => rule === rules[branch])) return known.codes;
+    if (known?.rules.every((rule, branch) => rule === rules[branch])) return known.codes;
     const codes = Uint8Array.from(rules, (rule) => RULE_CODES[rule]);
     this.#codes.set(rules, { rules: [...rules], codes });
     return codes;
