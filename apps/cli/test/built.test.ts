@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { buildProgram, type Ended, start } from './support/built-program.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildProgram, type Ended, removeProgram, start } from './support/built-program.js';
 import { documentOf, type ErrorDocument, testFolder } from './support/command-line.js';
 import { writeTinyModel } from './support/tiny-model.js';
 
@@ -15,6 +15,8 @@ beforeAll(() => {
   writeTinyModel(model);
   writeTinyModel(long, { contextLength: 20_000 });
 });
+
+afterAll(removeProgram);
 
 function run(words: readonly string[], stdin = ''): Promise<Ended> {
   const started = start(main, words);

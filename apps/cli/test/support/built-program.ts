@@ -1,13 +1,13 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 const repositoryRoot = join(packageRoot, '..', '..');
 const binaries = join(repositoryRoot, 'node_modules', '.bin');
-/** Beside dist, which others may be using; version and dependencies are found from here just the same. */
-const outFolder = 'build-for-tests';
+/** Beside dist, which others may be using, and this run's own; version and dependencies are found from here just the same. */
+const outFolder = `build-for-tests-${process.pid}`;
 
 /** Bundles the program as it is now; the other packages are built only where they never were. */
 export function buildProgram(): string {
@@ -21,6 +21,10 @@ export function buildProgram(): string {
     run(join(binaries, 'turbo'), ['run', 'build', '--filter=gateskip...'], repositoryRoot);
   run(join(binaries, 'tsup'), ['--out-dir', outFolder], packageRoot);
   return join(packageRoot, outFolder, 'main.js');
+}
+
+export function removeProgram(): void {
+  rmSync(join(packageRoot, outFolder), { recursive: true, force: true });
 }
 
 export interface Ended {

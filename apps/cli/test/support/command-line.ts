@@ -56,7 +56,11 @@ function inputOf(given: string | Uint8Array | Readable): Readable & { isTTY?: bo
 
 /** The one document on stdout. Fails where there is anything else. */
 export function documentOf<T = Record<string, unknown>>(ran: Ran): T {
-  return JSON.parse(ran.stdout) as T;
+  try {
+    return JSON.parse(ran.stdout) as T;
+  } catch (cause) {
+    throw new Error(`stdout is not one document; exit code ${ran.code}, stderr: ${ran.stderr.slice(0, 2000)}`, { cause });
+  }
 }
 
 export interface ErrorDocument {
