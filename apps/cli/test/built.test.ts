@@ -76,9 +76,10 @@ describe('the built program', () => {
 
   it('Ctrl-C while a fit runs leaves no file', async () => {
     const out = join(folder, 'gates.safetensors');
-    const started = start(main, ['fit', long, '--self', '--tokens', '100000', '--out', out, '--backend', 'reference', '--json']);
+    const started = start(main, ['fit', long, '--self', '--tokens', '1000000', '--out', out, '--backend', 'reference', '--json']);
     // The check of the target makes and removes a file of its own, before the work.
-    setTimeout(() => started.child.kill('SIGINT'), 2500);
+    await started.says(/Writing calibration text/);
+    started.child.kill('SIGINT');
     const end = await started.ended;
     expect([end.code, errorCode(end)]).toEqual([130, 'GS_ABORTED']);
     expect(existsSync(out)).toBe(false);
