@@ -4,6 +4,6 @@
 namespace gateskip {
 
 extern const Kernels avx2Kernels;
-const Kernels avx2Kernels = KernelsOf<simd::Avx2>::table();
+const Kernels avx2Kernels = kernelTable<simd::Avx2>();
 
 }  // namespace gateskip

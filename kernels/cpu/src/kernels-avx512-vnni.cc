@@ -4,6 +4,6 @@
 namespace gateskip {
 
 extern const Kernels avx512VnniKernels;
-const Kernels avx512VnniKernels = KernelsOf<simd::Avx512Vnni>::table();
+const Kernels avx512VnniKernels = kernelTable<simd::Avx512Vnni>();
 
 }  // namespace gateskip

@@ -4,6 +4,6 @@
 namespace gateskip {
 
 extern const Kernels neonDotprodKernels;
-const Kernels neonDotprodKernels = KernelsOf<simd::NeonDotprod>::table();
+const Kernels neonDotprodKernels = kernelTable<simd::NeonDotprod>();
 
 }  // namespace gateskip

@@ -4,6 +4,6 @@
 namespace gateskip {
 
 extern const Kernels scalarKernels;
-const Kernels scalarKernels = KernelsOf<simd::Scalar>::table();
+const Kernels scalarKernels = kernelTable<simd::Scalar>();
 
 }  // namespace gateskip
