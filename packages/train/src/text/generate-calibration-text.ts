@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Engine } from '@gateskip/engine';
 import { InvalidArgumentError } from '@gateskip/errors';
 import { type FitProgress, Pacer } from '../progress.js';
@@ -52,6 +53,9 @@ export async function generateCalibrationText(request: CalibrationTextRequest): 
   whole('maxAnswerTokens', maxAnswerTokens, 1, 65_536);
   whole('parallel', parallel, 1, 1024);
   const { signal } = request;
+  // Every answer listens; on the caller's own signal Node would warn of a leak.
+  const stop = signal && AbortSignal.any([signal]);
+  if (stop) setMaxListeners(parallel + 1, stop);
   const pacer = new Pacer('Writing the calibration text', signal, request.onProgress);
   const sequences: Int32Array[] = [];
   let written = 0;
@@ -85,7 +89,7 @@ export async function generateCalibrationText(request: CalibrationTextRequest): 
       sampling: { temperature, topP: 0.95, seed: (seed + 7919 * index) % 4_294_967_296 },
       // The trace holds the tokens of the prompt as the template made them.
       trace: true,
-      ...(signal && { signal }),
+      ...(stop && { signal: stop }),
     });
     const { trace } = await result;
     return Int32Array.from(trace?.tokens ?? []);
