@@ -6,6 +6,8 @@ import { seconds, withProgress } from '../workspace/progress.mjs';
 import { builtPackage } from './built-packages.mjs';
 import { percent, table } from './table.mjs';
 
+/** @typedef {{ label: string, budget: any, result: any, decodeSpeeds: number[] }} Answer */
+
 /**
  * One model, one prompt: dense, and under two budgets. Shows what was asked, what was held, what it saved and what it cost.
  */
@@ -61,7 +63,7 @@ async function demo() {
   console.log(`  ${model.config.name}, ${mebibytes(sizeBytes)}, ${model.config.layers} layers, on ${describeRunner(runner)}`);
   if (adapter) console.log(`  gates: ${adapter.name} (${adapter.gates.spec.variant}), fitted on ${adapter.provenance.data}`);
 
-  /** @type {{ label: string, result: any }[]} */
+  /** @type {Answer[]} */
   const answers = [];
   // The first run of anything is slower than the second; it is not the budget's fault.
   await engine.generate({ messages: [{ role: 'user', content: values.prompt }], maxTokens: 4, overflow: 'clamp' }).result;
@@ -73,33 +75,61 @@ async function demo() {
       maxTokens,
       overflow: 'clamp',
       sampling: { seed: 1 },
-      ...(budget && { budget, trace: true }),
+      ...(budget && { budget }),
     });
     for await (const { text } of generation) process.stdout.write(text);
     process.stdout.write('\n');
-    answers.push({ label, result: await generation.result });
+    answers.push({ label, budget, result: await generation.result, decodeSpeeds: [] });
   }
+  await timeDecode(engine, answers);
 
   console.log(`\n${comparison(answers)}`);
   const last = answers.at(-1);
-  if (last?.result.trace) await drawHeatMap(last.label, last.result);
-  else explainMissingGates(gateFile);
+  if (last?.budget) {
+    // Traced on its own: keeping every score would slow the answers that are timed.
+    const request = { messages: [{ role: 'user', content: values.prompt }], maxTokens, overflow: 'clamp', sampling: { seed: 1 } };
+    await drawHeatMap(last.label, await engine.generate({ ...request, budget: last.budget, trace: true }).result);
+  }
+  if (!adapter) explainMissingGates(gateFile);
   await engine.close();
   await model.close();
   console.log(`\nTook ${seconds(performance.now() - started)}. Try: node apps/cli/dist/main.js chat ${values.model}`);
 }
 
-/** @param {{ label: string, result: any }[]} answers */
+/**
+ * The same short answer by turns under every budget: on a machine that others use, only runs side by side compare.
+ *
+ * @param {any} engine
+ * @param {Answer[]} answers
+ */
+async function timeDecode(engine, answers) {
+  const request = { messages: [{ role: 'user', content: values.prompt }], maxTokens: 49, ignoreEnd: true, overflow: 'clamp' };
+  for (let round = 0; round < 3; round++) {
+    for (const { budget, decodeSpeeds } of answers) {
+      const { decodeTokensPerSecond } = await engine.generate({ ...request, ...(budget && { budget }) }).result;
+      decodeSpeeds.push(decodeTokensPerSecond);
+    }
+  }
+}
+
+/** @param {number[]} numbers */
+function median(numbers) {
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0;
+}
+
+/** @param {Answer[]} answers */
 function comparison(answers) {
   const dense = answers[0]?.result;
+  const denseSpeed = median(answers[0]?.decodeSpeeds ?? []);
   return table([
-    ['budget', 'skipped', 'net MACs', 'prefill tok/s', 'decode tok/s', 'K/V rows', 'words as dense'],
-    ...answers.map(({ label, result }) => [
+    ['budget', 'skipped', 'net MACs', 'prefill tok/s', 'decode tok/s', 'of dense', 'K/V rows', 'words as dense'],
+    ...answers.map(({ label, result, decodeSpeeds }) => [
       label,
       percent(result.skip.held.skip),
       percent(result.skip.held.net),
       result.prefillTokensPerSecond.toFixed(0),
-      result.decodeTokensPerSecond.toFixed(1),
+      median(decodeSpeeds).toFixed(1),
+      `${(median(decodeSpeeds) / denseSpeed).toFixed(2)}x`,
       `${result.kvRows.used} of ${result.kvRows.dense}`,
       `first ${sharedWords(dense.text, result.text)}`,
     ]),
