@@ -48,7 +48,9 @@ for (const skip of SKIPS) {
       trace: true,
     }).result;
     held.push({ worst: worstDistance(trace, skip), decode: statistics.decode });
-    log(`skip ${skip}: held ${(100 * statistics.decode.skip).toFixed(2)} %, worst distance from step 64 on ${(100 * held.at(-1).worst).toFixed(2)} points`);
+    log(
+      `skip ${skip}: held ${(100 * statistics.decode.skip).toFixed(2)} %, worst distance from step 64 on ${(100 * held.at(-1).worst).toFixed(2)} points`,
+    );
   }
   report.push({
     skip,

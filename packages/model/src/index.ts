@@ -15,6 +15,7 @@ export {
   UnsupportedTensorTypeError,
   UnsupportedTokenizerError,
 } from './errors.js';
+export { writeFileAtomically } from './file/write-atomic.js';
 export { dequantize, storedBytes } from './formats/dequantize.js';
 export { bfloatToFloat, floatToBfloat, floatToHalf, halfToFloat } from './formats/half.js';
 export { quantize } from './formats/quantize.js';

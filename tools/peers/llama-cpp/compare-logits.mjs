@@ -36,7 +36,11 @@ for (let window = 0; window < golden.windows; window++) {
   for (let start = 0; start < golden.length; start += chunk) {
     const first = window * golden.length + start;
     const { logits } = await runner.step(
-      { tokens: tokens.slice(first, first + chunk), segments: [{ sequence, start: 0, length: chunk, plan: 0 }], outputs: Int32Array.from({ length: chunk }, (_, i) => i) },
+      {
+        tokens: tokens.slice(first, first + chunk),
+        segments: [{ sequence, start: 0, length: chunk, plan: 0 }],
+        outputs: Int32Array.from({ length: chunk }, (_, i) => i),
+      },
       [plan],
     );
     for (let i = 0; i < chunk; i++) {

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import type { Model } from '@gateskip/model';
 import { TextInputError, UsageError } from '../errors.js';
 import { exitCodes } from '../exit-codes.js';
@@ -73,7 +72,9 @@ async function drawHeatMap(reference: string, text: string, skip: SkipRequest, o
     await output.draw(renderHeatMapText(done.trace, { what, kinds, color, width }));
     if (svg !== undefined) {
       const title = `${session.model.config.name}: ${text.slice(0, 60).replace(/\s+/g, ' ')}`;
-      await writeFile(svg, renderHeatMapSvg(done.trace, { what, kinds, title })).catch((error: Error) => {
+      const picture = Buffer.from(renderHeatMapSvg(done.trace, { what, kinds, title }));
+      const { writeFileAtomically } = await import('@gateskip/model');
+      await writeFileAtomically(svg, [picture]).catch((error: Error) => {
         throw new TextInputError(`Cannot write ${svg}: ${error.message}.`, 'Check the folder.', { what: svg });
       });
       output.note(`SVG written to ${svg}`);

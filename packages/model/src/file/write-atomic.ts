@@ -3,7 +3,11 @@ import { open, rename, rm } from 'node:fs/promises';
 import { ModelIoError, printable } from '../errors.js';
 import { DiskFullError } from '../source/errors.js';
 
-/** Writes `parts` to a new file beside `path`, makes it durable and renames it: the name never holds half a file. */
+/**
+ * Writes `parts` to a new file beside `path`, makes it durable and renames it: the name never holds half a file.
+ *
+ * @throws DiskFullError, ModelIoError
+ */
 export async function writeFileAtomically(path: string, parts: readonly Uint8Array[]): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
