@@ -22,6 +22,9 @@ struct MatmulOf {
     return v;
   }
 
+  // How far ahead of the reading weights are asked for: measured, 4 to 8 kB are best and twice as fast as none.
+  static constexpr size_t prefetchBytes = 6144;
+
   // N rows of activations against one tile: the weights are unpacked once for all of them. Integer sums are exact, and
   // each lane adds its blocks in order, so N does not change any result.
   template <int N, PackedFormat format>
@@ -43,6 +46,9 @@ struct MatmulOf {
       GATESKIP_UNROLL
       for (int n = 0; n < N; ++n) sum[n] = zero == 0 ? S::izero() : S::iset1(-zero * aSums[n * scaleStride + block]);
       const int8_t* ab = a + block * blockColumns;
+      // Tiles follow one another in memory, but their scales interrupt the stream that the hardware would fetch ahead.
+      for (size_t line = 0; line < (format == PackedFormat::q8 ? 512 : 256); line += 64)
+        __builtin_prefetch(quants + prefetchBytes + line, 0, 2);
       if constexpr (format == PackedFormat::q8) {
         GATESKIP_UNROLL
         for (int k = 0; k < 8; ++k) {

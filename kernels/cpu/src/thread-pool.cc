@@ -1,5 +1,7 @@
 #include "thread-pool.h"
 
+#include <algorithm>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -54,32 +56,50 @@ void ThreadPool::beginStep() {
 void ThreadPool::endStep() { awake_.store(false); }
 
 void ThreadPool::dispatch(size_t count, Invoke invoke, void* context) {
-  // Every worker takes part in every loop, if only to find nothing left: `active_` counts them out, so that none can
-  // still look at this loop's task when the next one is set.
-  count_ = count;
-  invoke_ = invoke;
-  context_ = context;
-  next_.store(0, std::memory_order_relaxed);
-  active_.store(workers_.size(), std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_release);
+  struct Shifted {
+    Invoke invoke;
+    void* context;
+    size_t first;
+  };
+  for (size_t first = 0; first < count; first += mostTasks) {
+    Shifted shifted{invoke, context, first};
+    const Invoke shiftedInvoke = [](void* held, size_t index, size_t thread) {
+      const Shifted& s = *static_cast<Shifted*>(held);
+      s.invoke(s.context, s.first + index, thread);
+    };
+    if (count <= mostTasks)
+      runLoop(count, invoke, context);
+    else
+      runLoop(std::min(mostTasks, count - first), shiftedInvoke, &shifted);
+  }
+}
+
+void ThreadPool::runLoop(size_t count, Invoke invoke, void* context) {
+  invoke_.store(invoke, std::memory_order_relaxed);
+  context_.store(context, std::memory_order_relaxed);
+  done_.store(0, std::memory_order_relaxed);
+  ticket_.store((++loop_ << (2 * fieldBits)) | (static_cast<uint64_t>(count) << fieldBits), std::memory_order_release);
   if (!awake_.load(std::memory_order_relaxed)) {
     // Outside a step (loading): workers may sleep.
     std::lock_guard<std::mutex> lock(mutex_);
     wake_.notify_all();
   }
   drain(0);
-  spinUntil([this] { return active_.load(std::memory_order_acquire) == 0; });
+  spinUntil([&] { return done_.load(std::memory_order_acquire) == count; });
 }
 
 void ThreadPool::drain(size_t thread) {
-  for (size_t index = next_.fetch_add(1, std::memory_order_relaxed); index < count_; index = next_.fetch_add(1, std::memory_order_relaxed))
-    invoke_(context_, index, thread);
+  while (hasTask(ticket_.load(std::memory_order_relaxed))) {
+    const uint64_t ticket = ticket_.fetch_add(1, std::memory_order_acquire);
+    if (!hasTask(ticket)) return;
+    invoke_.load(std::memory_order_relaxed)(context_.load(std::memory_order_relaxed), nextOf(ticket), thread);
+    done_.fetch_add(1, std::memory_order_release);
+  }
 }
 
 void ThreadPool::work(size_t thread) {
-  uint64_t seen = 0;
+  const auto pending = [this] { return hasTask(ticket_.load(std::memory_order_relaxed)) || stop_.load(std::memory_order_relaxed); };
   for (;;) {
-    const auto pending = [&] { return generation_.load(std::memory_order_acquire) != seen || stop_.load(std::memory_order_relaxed); };
     while (!pending()) {
       if (awake_.load(std::memory_order_relaxed)) {
         spinUntil([&] { return pending() || !awake_.load(std::memory_order_relaxed); });
@@ -89,9 +109,7 @@ void ThreadPool::work(size_t thread) {
       }
     }
     if (stop_.load(std::memory_order_relaxed)) return;
-    seen = generation_.load(std::memory_order_acquire);
     drain(thread);
-    active_.fetch_sub(1, std::memory_order_release);
   }
 }
 

@@ -1,5 +1,6 @@
-// Persistent workers for fork-join loops of microseconds. Tasks are dealt from one counter, so a thread that the machine
-// has taken away delays one task, not its whole share.
+// Persistent workers for fork-join loops of microseconds. Tasks are dealt from one counter, and a loop ends when its tasks
+// are done, not when all workers have looked at it: a worker that the machine has taken away delays the one task that it
+// holds, if any.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -43,18 +44,28 @@ class ThreadPool {
   using Invoke = void (*)(void* context, size_t index, size_t thread);
 
   void dispatch(size_t count, Invoke invoke, void* context);
+  void runLoop(size_t count, Invoke invoke, void* context);
   void work(size_t thread);
+  // Takes and runs tasks while there are any.
   void drain(size_t thread);
 
+  // One word says which loop runs, how many tasks it has and which is next, so that a ticket is always read as a whole: a
+  // late worker cannot mistake its index of an old loop for one of the new.
+  static constexpr unsigned fieldBits = 22;
+  static constexpr size_t mostTasks = (size_t{1} << fieldBits) - 1024;
+  static size_t countOf(uint64_t ticket) { return (ticket >> fieldBits) & ((uint64_t{1} << fieldBits) - 1); }
+  static size_t nextOf(uint64_t ticket) { return ticket & ((uint64_t{1} << fieldBits) - 1); }
+  static bool hasTask(uint64_t ticket) { return nextOf(ticket) < countOf(ticket); }
+
   std::vector<std::thread> workers_;
-  std::atomic<uint64_t> generation_{0};
-  std::atomic<size_t> next_{0};
-  std::atomic<size_t> active_{0};
+  std::atomic<uint64_t> ticket_{0};
+  std::atomic<size_t> done_{0};
   std::atomic<bool> awake_{false};
   std::atomic<bool> stop_{false};
-  size_t count_ = 0;
-  Invoke invoke_ = nullptr;
-  void* context_ = nullptr;
+  // Of the current loop; stable while any of its tasks is not done.
+  std::atomic<Invoke> invoke_{nullptr};
+  std::atomic<void*> context_{nullptr};
+  uint64_t loop_ = 0;
   std::mutex mutex_;
   std::condition_variable wake_;
 };
