@@ -59,9 +59,15 @@ export interface NativeLoad {
   cancel(): void;
 }
 
+export interface NativeProbe {
+  readonly promise: Promise<{ instructionSet: string; readBytesPerSecond: number; int8MacsPerSecond: number }>;
+  cancel(): void;
+}
+
 export interface NativeAddon {
   instructionSets(): string[];
   load(request: object): NativeLoad;
+  probe(request: object): NativeProbe;
 }
 
 export type AddonSearch = { readonly addon: NativeAddon; readonly path: string } | { readonly reasons: readonly string[] };

@@ -27,7 +27,7 @@ export function loadSettings(config: ModelConfig, options: LoadOptions, availabl
   };
 }
 
-function instructionSet(wanted: string | number | boolean, available: readonly string[]): string {
+export function instructionSet(wanted: string | number | boolean, available: readonly string[]): string {
   if (wanted === '') return '';
   if (typeof wanted === 'string' && available.includes(wanted)) return wanted;
   throw new InvalidArgumentError(`Instruction set ${String(wanted)} is not available here.`, `Available: ${available.join(', ')}.`, {
