@@ -3,64 +3,92 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 /**
- * The whole conformance kit again, every instruction set of this machine, on an addon built with AddressSanitizer and
- * UndefinedBehaviorSanitizer. Their runtimes must be the first libraries of the process, hence a child with LD_PRELOAD.
+ * The whole conformance kit again, every instruction set of this machine, three threads, on addons built with sanitizers.
+ * Their runtimes must be the first libraries of the process, hence a child with LD_PRELOAD.
  */
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
-const buildFolder = 'build/address';
-const addon = `${packageRoot}/${buildFolder}/gateskip_cpu.node`;
+const repositoryRoot = fileURLToPath(new URL('../../../..', import.meta.url));
 
-const runtimes = ['libasan.so', 'libubsan.so'].map((name) => {
-  const { stdout } = spawnSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' });
-  return stdout?.trim() ?? '';
-});
-// GCC prints the bare name where it has no such library.
-const reason = runtimes.every((path) => path.includes('/')) ? undefined : 'g++ with libasan and libubsan is not installed';
+interface Sanitizer {
+  readonly name: string;
+  /** GATESKIP_SANITIZE of CMakeLists.txt, and the build's folder. */
+  readonly build: string;
+  readonly runtimes: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** What the addon says in a process without the runtime. */
+  readonly refusal: RegExp;
+  /** A finding in our code. */
+  readonly finding: RegExp;
+}
 
-describe.skipIf(reason !== undefined)(`sanitizers${reason === undefined ? '' : ` (${reason})`}`, () => {
-  beforeAll(() => {
-    const options = { cwd: packageRoot, stdio: 'pipe' } as const;
-    execFileSync('cmake', ['-S', '.', '-B', buildFolder, '-DCMAKE_BUILD_TYPE=RelWithDebInfo', '-DGATESKIP_SANITIZE=address'], options);
-    execFileSync('cmake', ['--build', buildFolder, '--parallel', '2'], options);
-  }, 600_000);
+const SANITIZERS: readonly Sanitizer[] = [
+  {
+    name: 'AddressSanitizer and UndefinedBehaviorSanitizer',
+    build: 'address',
+    runtimes: ['libasan.so', 'libubsan.so'],
+    env: { ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1' },
+    refusal: /ASan runtime does not come first|AddressSanitizer|__asan/,
+    finding: /ERROR: AddressSanitizer|runtime error:/,
+  },
+  {
+    name: 'ThreadSanitizer',
+    build: 'thread',
+    runtimes: ['libtsan.so'],
+    // Node itself is not instrumented and gives reports of its own; only those that name the addon count.
+    env: { TSAN_OPTIONS: 'exitcode=0:report_bugs=1' },
+    refusal: /cannot allocate memory in static TLS block|__tsan|ThreadSanitizer/,
+    finding: /WARNING: ThreadSanitizer(?:(?!={18})[\s\S])*(?:gateskip_cpu\.node|gateskip::)/,
+  },
+];
 
-  it('are really in the addon: it refuses a process without their runtime', () => {
-    const { status, stderr } = spawnSync(process.execPath, ['-e', `require(${JSON.stringify(addon)})`], { encoding: 'utf8' });
-    expect(status).not.toBe(0);
-    expect(stderr).toMatch(/ASan runtime does not come first|AddressSanitizer|__asan/);
-  });
+for (const sanitizer of SANITIZERS) {
+  const runtimes = sanitizer.runtimes.map(
+    (name) => spawnSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).stdout?.trim() ?? '',
+  );
+  // GCC prints the bare name where it has no such library.
+  const reason = runtimes.every((path) => path.includes('/')) ? '' : ` (g++ with ${sanitizer.runtimes.join(' and ')} is not installed)`;
 
-  it('find nothing while the conformance kit runs', () => {
-    const { status, stdout, stderr } = spawnSync(
-      process.execPath,
-      [
-        'node_modules/vitest/vitest.mjs',
-        'run',
-        'test/conformance.test.ts',
-        '-t',
-        '3 threads',
-        '--root',
-        packageRoot,
-        '--reporter',
-        'default',
-      ],
-      {
-        cwd: fileURLToPath(new URL('../../../..', import.meta.url)),
-        encoding: 'utf8',
-        env: {
-          ...process.env,
-          LD_PRELOAD: runtimes.join(' '),
-          ASAN_OPTIONS: 'detect_leaks=0',
-          UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
-          GATESKIP_CPU_ADDON: addon,
-          NO_COLOR: '1',
+  describe.skipIf(reason !== '')(`${sanitizer.name}${reason}`, () => {
+    const folder = `build/${sanitizer.build}`;
+    const addon = `${packageRoot}/${folder}/gateskip_cpu.node`;
+    beforeAll(() => {
+      const options = { cwd: packageRoot, stdio: 'pipe' } as const;
+      const configure = ['-S', '.', '-B', folder, '-DCMAKE_BUILD_TYPE=RelWithDebInfo', `-DGATESKIP_SANITIZE=${sanitizer.build}`];
+      execFileSync('cmake', configure, options);
+      execFileSync('cmake', ['--build', folder, '--parallel', '2'], options);
+    }, 600_000);
+
+    it('is really in the addon: it refuses a process without its runtime', () => {
+      const { status, stderr } = spawnSync(process.execPath, ['-e', `require(${JSON.stringify(addon)})`], { encoding: 'utf8' });
+      expect(status).not.toBe(0);
+      expect(stderr).toMatch(sanitizer.refusal);
+    });
+
+    it('finds nothing while the conformance kit runs', () => {
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        [
+          'node_modules/vitest/vitest.mjs',
+          'run',
+          'test/conformance.test.ts',
+          '-t',
+          '3 threads',
+          '--root',
+          packageRoot,
+          '--reporter',
+          'default',
+        ],
+        {
+          cwd: repositoryRoot,
+          encoding: 'utf8',
+          env: { ...process.env, ...sanitizer.env, LD_PRELOAD: runtimes.join(' '), GATESKIP_CPU_ADDON: addon, NO_COLOR: '1' },
+          maxBuffer: 1 << 28,
         },
-        maxBuffer: 1 << 26,
-      },
-    );
-    const output = `${stdout}\n${stderr}`;
-    expect(output).not.toMatch(/ERROR: AddressSanitizer|runtime error:/);
-    expect(status, output.slice(-4000)).toBe(0);
-    expect(Number(/Tests\s+(\d+) passed/.exec(output)?.[1])).toBeGreaterThan(100);
-  }, 600_000);
-});
+      );
+      const output = `${stdout}\n${stderr}`;
+      expect(sanitizer.finding.exec(output)?.[0].slice(0, 4000)).toBeUndefined();
+      expect(status, output.slice(-4000)).toBe(0);
+      expect(Number(/Tests\s+(\d+) passed/.exec(output)?.[1])).toBeGreaterThan(100);
+    }, 600_000);
+  });
+}
