@@ -1,1 +1,4 @@
-export { default } from '../../tools/build/tsup.config.ts';
+import { libraryConfig } from '../../tools/build/tsup.config.ts';
+
+// Programs that the bench runs in processes of their own.
+export default libraryConfig({ 'bench-node-llama-cpp': './src/bench/node-llama-cpp-child.ts' });

@@ -20,10 +20,12 @@ const environmentCodes: ReadonlySet<string> = new Set([
   'GS_DOWNLOAD',
   'GS_DOWNLOAD_MISMATCH',
   'GS_INSUFFICIENT_MEMORY',
+  'GS_PEER_FAILED',
+  'GS_PEER_MISSING',
 ]);
 
 /** Errors of our own making that no input should reach. */
-const unexpectedCodes: ReadonlySet<string> = new Set(['GS_BUSY', 'GS_CLOSED', 'GS_SEQUENCE_ORDER', 'GS_STEP_FAILED']);
+const unexpectedCodes: ReadonlySet<string> = new Set(['GS_BENCH_STARTUP', 'GS_BUSY', 'GS_CLOSED', 'GS_SEQUENCE_ORDER', 'GS_STEP_FAILED']);
 
 /** The exit code of an error that ended a command. */
 export function exitCodeOf(error: unknown): number {

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { addBackendsCommand } from './commands/backends.js';
+import { addBenchCommand } from './commands/bench.js';
 import { addChatCommand } from './commands/chat.js';
 import type { CommandContext } from './commands/command-context.js';
 import { addDoctorCommand } from './commands/doctor.js';
@@ -37,6 +38,7 @@ export function createProgram(context: CommandContext): Command {
   addModelsCommand(program, context);
   addFitCommand(program, context);
   addInspectCommand(program, context);
+  addBenchCommand(program, context);
   addBackendsCommand(program, context);
   addDoctorCommand(program, context);
   return program;

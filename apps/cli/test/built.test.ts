@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildProgram, type Ended, removeProgram, start } from './support/built-program.js';
@@ -93,5 +93,62 @@ describe('the built program', () => {
     const end = await started.ended;
     expect([end.code, end.signal]).toEqual([0, null]);
     expect(end.stderr).not.toMatch(/EPIPE|error/);
+  });
+
+  describe('racing a peer', () => {
+    const peers = join(folder, 'peers');
+    const place = join(peers, 'node-llama-cpp', 'node_modules', 'node-llama-cpp');
+    const words = [
+      '--backend',
+      'reference',
+      '--quick',
+      '--rounds',
+      '1',
+      '-n',
+      '4',
+      '--skip',
+      '50',
+      '--against',
+      'node-llama-cpp',
+      '--json',
+    ];
+    const wide = join(folder, 'wide.gguf');
+
+    /** A peer that says `body` for each token; it speaks the part of node-llama-cpp's language that the bench does. */
+    async function race(body: string): Promise<Ended> {
+      writeTinyModel(wide, { contextLength: 1024 });
+      mkdirSync(place, { recursive: true });
+      writeFileSync(join(place, 'package.json'), '{"version":"0.0.1","main":"index.mjs"}');
+      writeFileSync(
+        join(place, 'index.mjs'),
+        `async function* evaluate(tokens) { for (let n = 0; ; n++) { await new Promise((done) => setTimeout(done, 1)); ${body} yield n; } }
+        const createContext = async ({ threads }) => ({ idealThreads: threads, getSequence: () => ({ clearHistory: async () => {}, evaluate }) });
+        console.log('chatter');
+        export const getLlama = async () => ({ buildType: 'fake', llamaCppRelease: { release: 'r1' }, loadModel: async () => ({ createContext }) });`,
+      );
+      const started = start(main, ['bench', wide, ...words], { GATESKIP_PEERS: peers });
+      started.child.stdin.end();
+      return started.ended;
+    }
+
+    it('gives ratios', async () => {
+      const report = document(await race('')) as { ratios: Record<string, unknown>; peers: Record<string, unknown> };
+      const spread = { median: expect.any(Number), low: expect.any(Number), high: expect.any(Number) };
+      expect(report.ratios).toEqual({ 'node-llama-cpp': { decode: spread, prefill512: spread } });
+      expect(report.peers['node-llama-cpp']).toMatchObject({ version: '0.0.1', details: { build: 'fake', llamaCpp: 'r1' } });
+    });
+
+    it('says so when the peer crashes, fails, or writes too little', async () => {
+      for (const [body, words] of [
+        ['process.kill(process.pid, "SIGKILL");', /SIGKILL/],
+        ['throw new Error("no such luck");', /no such luck/],
+        ['if (n === 2) return;', /2 tokens came where/],
+      ] as const) {
+        const end = await race(body);
+        expect(end.code).toBe(3);
+        expect(errorCode(end)).toBe('GS_PEER_FAILED');
+        expect(end.stdout).toMatch(words);
+      }
+    });
   });
 });

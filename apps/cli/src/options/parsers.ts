@@ -50,6 +50,17 @@ export function wholeNumbers(low: number, high: number): (text: string) => reado
   return (text) => text.split(',').map((part) => one(part.trim()));
 }
 
+/** `0,10,25`: as {@link wholeNumbers}, at most `most` of them, none twice. */
+export function wholeNumberList(low: number, high: number, most: number): (text: string) => readonly number[] {
+  const all = wholeNumbers(low, high);
+  return (text) => {
+    const values = all(text);
+    if (values.length > most || new Set(values).size < values.length)
+      throw new InvalidArgumentError(`At most ${most} numbers are needed, each once.`);
+    return values;
+  };
+}
+
 function withoutEscapes(text: string): string {
   return text.replace(/\\([ntr\\])/g, (_, letter: string) => ({ n: '\n', t: '\t', r: '\r', '\\': '\\' })[letter] as string);
 }

@@ -1,0 +1,101 @@
+/** Median, lowest and highest of what the rounds gave. */
+export interface Spread {
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Tokens per second. */
+export interface Speeds {
+  readonly decode: Spread;
+  readonly prefill512: Spread;
+}
+
+export interface SkipRow {
+  /** What was asked: share of branch evaluations. */
+  readonly skip: number;
+  /** What was skipped of the answer, and of the prompt of 512. */
+  readonly held: number;
+  readonly prefillHeld: number;
+  /** Share of the dense bytes (weights, head, K/V rows) that a decode step reads. */
+  readonly bytesLeft: number;
+  /** Share of the dense MACs of the prompt of 512, gates and the head of its last row included. */
+  readonly macsLeft: number;
+  /** Over our own dense speed, round by round. */
+  readonly decodeSpeedup: Spread;
+  readonly prefillSpeedup: Spread;
+  /** Time of one decode step over the dense one of the same round. */
+  readonly decodeTimeLeft: number;
+}
+
+/** A budget that the gates cannot reach, with the reason. */
+export interface UnreachedSkip {
+  readonly skip: number;
+  readonly reason: string;
+}
+
+export interface PeerReport extends Speeds {
+  readonly version: string;
+  /** The count that decoded fastest, and the one that read the prompt fastest, of those tried. */
+  readonly threads: { readonly decode: number; readonly prefill512: number };
+  readonly tried: readonly { readonly threads: number; readonly decode: number; readonly prefill512: number }[];
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** What `gateskip bench --json` prints: benchmarks/bench.schema.json. */
+export interface BenchReport {
+  readonly schemaVersion: 1;
+  readonly date: string;
+  readonly machine: {
+    readonly cpu: string;
+    readonly cores: number;
+    readonly platform: string;
+    readonly instructionSet: string | null;
+    readonly threads: number | null;
+    /** Null where the native backend, which measures, cannot run. */
+    readonly readBandwidthGBs: number | null;
+    readonly readBandwidthSpread: Spread | null;
+    readonly readBandwidthOneThreadGBs: number | null;
+    /** Null also where the instruction set has no int8 dot product. */
+    readonly int8GmacsPerSecond: number | null;
+    readonly int8OneThreadGmacsPerSecond: number | null;
+  };
+  readonly versions: { readonly gateskip: string; readonly node: string };
+  readonly backend: string;
+  readonly model: {
+    readonly name: string;
+    readonly fingerprint: string;
+    readonly sizeBytes: number;
+    /** Stored bytes by tensor type. */
+    readonly tensorTypes: Readonly<Record<string, number>>;
+  };
+  readonly workload: {
+    readonly rounds: number;
+    readonly decodeTokens: number;
+    readonly decodePromptTokens: number;
+    readonly prefillTokens: number;
+    readonly policy: string;
+    readonly kv: string;
+    readonly adapter: string | null;
+  };
+  readonly dense: Speeds & { readonly decodeBytesPerToken: number };
+  readonly skip: readonly SkipRow[];
+  readonly unreached: readonly UnreachedSkip[];
+  /** Decode time left = slope * bytes left + intercept, by least squares; null with fewer than two budgets. */
+  readonly skipFit: { readonly interceptShare: number; readonly slope: number } | null;
+  /** Bytes read per second in dense decode over the read bandwidth measured in the same round. */
+  readonly bandwidthShare: Spread | null;
+  /** MACs per second of the dense prompt over the int8 peak measured in the same round. */
+  readonly int8Share: Spread | null;
+  readonly batch: readonly { readonly sequences: number; readonly tokensPerSecond: Spread; readonly overOne: Spread | null }[];
+  readonly context: readonly { readonly tokens: number; readonly decode: Spread }[];
+  /** A child process of the built program with the model in the page cache; null with --no-startup, --quick or from sources. */
+  readonly startup: {
+    readonly firstTokenMs: Spread;
+    readonly peakRssBytes: Spread;
+    readonly answerTokens: number;
+  } | null;
+  readonly peers: Readonly<Record<string, PeerReport>>;
+  /** Our speed over the peer's, round by round. */
+  readonly ratios: Readonly<Record<string, Speeds>>;
+}

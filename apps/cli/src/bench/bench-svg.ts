@@ -1,0 +1,54 @@
+import type { BenchReport } from './bench-report.js';
+
+const width = 640;
+const height = 420;
+const left = 64;
+const top = 48;
+const right = 24;
+const bottom = 56;
+
+/** Time per decode token against bytes left, the fitted line, and the line on which skipped bytes cost nothing. */
+export function benchSvg(report: BenchReport): string {
+  const { skip, skipFit, dense, model } = report;
+  const denseMs = 1000 / dense.decode.median;
+  const most = 1.15 * Math.max(1, ...skip.map(({ decodeSpeedup }) => 1 / decodeSpeedup.low));
+  const x = (bytesLeft: number): string => (left + bytesLeft * ((width - left - right) / 1.05)).toFixed(1);
+  const y = (timeLeft: number): string => (height - bottom - (timeLeft / most) * (height - top - bottom)).toFixed(1);
+  const parts: string[] = [];
+  for (let step = 0; step <= 4; step++) {
+    const at = step / 4;
+    parts.push(`<line x1="${x(at)}" y1="${y(0)}" x2="${x(at)}" y2="${y(most)}" stroke="#e4e4e7"/>`);
+    parts.push(`<text x="${x(at)}" y="${height - bottom + 18}" text-anchor="middle">${100 * at} %</text>`);
+    parts.push(`<line x1="${x(0)}" y1="${y(at)}" x2="${x(1.05)}" y2="${y(at)}" stroke="#e4e4e7"/>`);
+    parts.push(`<text x="${left - 8}" y="${y(at)}" dy="4" text-anchor="end">${(at * denseMs).toFixed(2)}</text>`);
+  }
+  parts.push(`<line x1="${x(0)}" y1="${y(0)}" x2="${x(1)}" y2="${y(1)}" stroke="#a1a1aa" stroke-dasharray="5 4"/>`);
+  if (skipFit) {
+    const { interceptShare, slope } = skipFit;
+    parts.push(
+      `<line x1="${x(0)}" y1="${y(interceptShare)}" x2="${x(1)}" y2="${y(interceptShare + slope)}" stroke="#2563eb" stroke-width="2"/>`,
+    );
+    const words = `intercept ${(100 * interceptShare).toFixed(1)} % of the dense time`;
+    parts.push(`<text x="${width - right}" y="${height - bottom - 12}" text-anchor="end" fill="#2563eb">${words}</text>`);
+  }
+  for (const { skip: asked, bytesLeft, decodeSpeedup } of skip) {
+    const at = x(bytesLeft);
+    const { low, median, high } = decodeSpeedup;
+    parts.push(`<line x1="${at}" y1="${y(1 / low)}" x2="${at}" y2="${y(1 / high)}" stroke="#18181b"/>`);
+    parts.push(`<circle cx="${at}" cy="${y(1 / median)}" r="4" fill="#18181b"><title>${Math.round(100 * asked)} % asked</title></circle>`);
+  }
+  const title = escapeText(`${model.name}: time per decode token against bytes read`);
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="#3f3f46">
+<rect width="${width}" height="${height}" fill="#ffffff"/>
+<text x="${left}" y="26" font-size="15" fill="#18181b">${title}</text>
+${parts.join('\n')}
+<text x="${(left + width - right) / 2}" y="${height - 14}" text-anchor="middle">weights and K/V rows read, share of dense</text>
+<text transform="translate(16 ${(top + height - bottom) / 2}) rotate(-90)" text-anchor="middle">milliseconds per token</text>
+</svg>
+`;
+}
+
+function escapeText(text: string): string {
+  const names: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
+  return text.replace(/[&<>]/g, (character) => names[character] as string).replace(/\p{Cc}/gu, ' ');
+}
