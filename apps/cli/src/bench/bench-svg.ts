@@ -26,7 +26,7 @@ export function benchSvg(report: BenchReport): string {
   if (skipFit) {
     const { interceptShare, slope } = skipFit;
     parts.push(
-      `<line x1="${x(0)}" y1="${y(interceptShare)}" x2="${x(1)}" y2="${y(interceptShare + slope)}" stroke="#2563eb" stroke-width="2"/>`,
+      `<line x1="${x(0)}" y1="${y(interceptShare)}" x2="${x(1)}" y2="${y(interceptShare + slope)}" stroke="#2563eb" stroke-width="2" clip-path="url(#plot)"/>`,
     );
     const words = `intercept ${(100 * interceptShare).toFixed(1)} % of the dense time`;
     parts.push(`<text x="${width - right}" y="${height - bottom - 12}" text-anchor="end" fill="#2563eb">${words}</text>`);
@@ -39,6 +39,7 @@ export function benchSvg(report: BenchReport): string {
   }
   const title = escapeText(`${model.name}: time per decode token against bytes read`);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="#3f3f46">
+<clipPath id="plot"><rect x="${left}" y="${top}" width="${width - left - right}" height="${height - top - bottom}"/></clipPath>
 <rect width="${width}" height="${height}" fill="#ffffff"/>
 <text x="${left}" y="26" font-size="15" fill="#18181b">${title}</text>
 ${parts.join('\n')}
