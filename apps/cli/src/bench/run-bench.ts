@@ -93,17 +93,26 @@ export async function runBench(
     const limit = await measureLimits(threads ?? availableParallelism(), settings.probeSeconds, output);
     if (limit) limits.push(limit);
     advance();
-    decode.push(await timeDecode(engine, short, decodeTokens, {}, signal));
-    if (peer) peerDecode.push(await peer.process.decode(peer.threads.decode, short, decodeTokens));
+    const swapped = round % 2 === 1;
+    await inTurns(swapped, [
+      async () => void decode.push(await timeDecode(engine, short, decodeTokens, {}, signal)),
+      async () => void (peer && peerDecode.push(await peer.process.decode(peer.threads.decode, short, decodeTokens))),
+    ]);
     advance();
-    prefill.push(await timePrefill(engine, prompt, {}, signal));
-    if (peer) peerPrefill.push(await peer.process.prefill(peer.threads.prefill512, prompt));
+    await inTurns(swapped, [
+      async () => void prefill.push(await timePrefill(engine, prompt, {}, signal)),
+      async () => void (peer && peerPrefill.push(await peer.process.prefill(peer.threads.prefill512, prompt))),
+    ]);
     for (const run of skipRuns) {
       advance();
-      run.denseDecode.push(await timeDecode(engine, short, decodeTokens, {}, signal));
-      run.decode.push(await timeDecode(engine, short, decodeTokens, run.setting, signal));
-      run.densePrefill.push(await timePrefill(engine, prompt, {}, signal));
-      run.prefill.push(await timePrefill(engine, prompt, run.setting, signal));
+      await inTurns(swapped, [
+        async () => void run.denseDecode.push(await timeDecode(engine, short, decodeTokens, {}, signal)),
+        async () => void run.decode.push(await timeDecode(engine, short, decodeTokens, run.setting, signal)),
+      ]);
+      await inTurns(swapped, [
+        async () => void run.densePrefill.push(await timePrefill(engine, prompt, {}, signal)),
+        async () => void run.prefill.push(await timePrefill(engine, prompt, run.setting, signal)),
+      ]);
     }
     for (const { sequences, speeds } of batch) {
       advance();
@@ -219,6 +228,11 @@ export async function runBench(
       decodeTimeLeft: 1 / decodeSpeedup.median,
     };
   }
+}
+
+/** One after the other; swapped in every second round, because whoever comes second finds warmer caches. */
+async function inTurns(swapped: boolean, turns: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const turn of swapped ? [...turns].reverse() : turns) await turn();
 }
 
 /** What the started program answers: long enough that memory has reached its peak. */

@@ -16,7 +16,11 @@ export function addBenchCommand(program: Command, context: CommandContext): void
     .argument('<model>', modelArgument)
     .addOption(new Option('--against <peer>', 'race a peer that is installed').choices(['node-llama-cpp']))
     .option('--quick', 'a short run that shows whether everything works: 2 rounds, 16 tokens, no start-up')
-    .option('--rounds <n>', 'rounds (default: 5)', wholeNumber(1, 100))
+    .option(
+      '--rounds <n>',
+      'rounds, better an even number, because every second one goes in reverse order (default: 6)',
+      wholeNumber(1, 100),
+    )
     .option('-n, --tokens <n>', 'tokens of one decode measurement (default: 128)', wholeNumber(4, 4096))
     .option('--skip <list>', 'percentages of branch evaluations to skip (default: 0,10,25,50,75)', wholeNumberList(0, 99, 16))
     .option('--batch <list>', 'also decode this many sequences together, e.g. 1,2,4,8', wholeNumberList(1, 256, 16))

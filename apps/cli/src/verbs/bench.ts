@@ -80,7 +80,7 @@ async function settingsOf(open: OpenModel, options: BenchOptions, output: Output
   const words = ['run', open.resolved.path, 'Why is the sky blue?', '--raw', '--ignore-end', '-q', '-n', String(startupTokens)];
   words.push('--backend', open.backend.name, ...(options.threads === undefined ? [] : ['--threads', String(options.threads)]));
   return {
-    rounds: options.rounds ?? (quick ? 2 : 5),
+    rounds: options.rounds ?? (quick ? 2 : 6),
     decodeTokens: options.tokens ?? (quick ? 16 : 128),
     skips: (options.skip ?? (quick ? [0, 50] : [0, 10, 25, 50, 75])).map((percentage) => percentage / 100),
     batch: options.batch ?? [],
@@ -111,18 +111,18 @@ async function withPeer<T>(
   const { path } = open.model;
   if (path === undefined || !path.endsWith('.gguf'))
     throw new UsageError(`Peer "${found.name}" reads GGUF files only.`, 'Give a GGUF file, or leave --against out.', { what: '--against' });
-  const process = new PeerProcess(found, program, output.signal);
+  const racer = new PeerProcess(found, program, output.signal);
   try {
     output.progress.report(`Opening the model in ${found.name}`);
-    const details = await process.open(path, Math.max(1024, contextTokens));
+    const details = await racer.open(path, Math.max(1024, contextTokens));
     const prompts = { decode: promptOf(open.model, decodePromptTokens), prefill: promptOf(open.model, prefillTokens) };
     const most = Math.min(64, availableParallelism());
-    const tuned = await tunePeer(process, most, prompts, quick ? 1 : 3, (done, total) =>
+    const tuned = await tunePeer(racer, most, prompts, quick ? 1 : 3, (done, total) =>
       output.progress.report(`Looking for the best thread count of ${found.name}`, done, total),
     );
-    return await use({ ...tuned, name: found.name, version: found.version, process, details });
+    return await use({ ...tuned, name: found.name, version: found.version, process: racer, details });
   } finally {
-    process.close();
+    racer.close();
   }
 }
 
