@@ -37,11 +37,14 @@ export function benchSvg(report: BenchReport): string {
     parts.push(`<line x1="${at}" y1="${y(1 / low)}" x2="${at}" y2="${y(1 / high)}" stroke="#18181b"/>`);
     parts.push(`<circle cx="${at}" cy="${y(1 / median)}" r="4" fill="#18181b"><title>${Math.round(100 * asked)} % asked</title></circle>`);
   }
-  const title = escapeText(`${model.name}: time per decode token against bytes read`);
+  // A model's name may be of any length; the picture is not.
+  const named = model.name.length > 64 ? `${model.name.slice(0, 63)}…` : model.name;
+  const subtitle = escapeText(named);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="#3f3f46">
 <clipPath id="plot"><rect x="${left}" y="${top}" width="${width - left - right}" height="${height - top - bottom}"/></clipPath>
 <rect width="${width}" height="${height}" fill="#ffffff"/>
-<text x="${left}" y="26" font-size="15" fill="#18181b">${title}</text>
+<text x="${left}" y="22" font-size="15" fill="#18181b">Time per decode token against bytes read</text>
+<text x="${left}" y="39">${subtitle}</text>
 ${parts.join('\n')}
 <text x="${(left + width - right) / 2}" y="${height - 14}" text-anchor="middle">weights and K/V rows read, share of dense</text>
 <text transform="translate(16 ${(top + height - bottom) / 2}) rotate(-90)" text-anchor="middle">milliseconds per token</text>
