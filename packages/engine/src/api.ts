@@ -107,6 +107,8 @@ export interface GenerationResult {
   readonly seed: number;
   /** Whether maxTokens was cut to fit the context. */
   readonly clamped: boolean;
+  /** What the caller should know and did not ask for, e.g. a budget that was missed by far. Usually empty. */
+  readonly warnings: readonly string[];
   readonly backend: string;
   readonly logprobs?: readonly TokenLogprobs[];
   readonly trace?: GenerationTrace;

@@ -1,5 +1,6 @@
 import type { KvUsage, SequenceId } from '@gateskip/backend';
 import type { GenerationResult, TokenLogprobs } from './api.js';
+import { budgetWarnings } from './budget-warnings.js';
 import type { GenerationStream } from './generation-stream.js';
 import type { RequestSettings } from './request/request-settings.js';
 import { Random } from './sampling/random.js';
@@ -127,6 +128,7 @@ export class SequenceState {
     const prefillMs = firstTokenMs - startedMs;
     const decodeMs = nowMs - firstTokenMs;
     const stopString = this.text.stopString;
+    const skip = this.tally.summary(settings.budget);
     const traced = [...prompt, ...this.completion].slice(0, this.position);
     return {
       text: this.text.text,
@@ -138,11 +140,12 @@ export class SequenceState {
       timings: { queuedMs: startedMs - start.createdMs, prefillMs, decodeMs },
       prefillTokensPerSecond: perSecond(prompt.length, prefillMs),
       decodeTokensPerSecond: perSecond(Math.max(0, this.drawn - 1), decodeMs),
-      skip: this.tally.summary(settings.budget),
+      skip,
       policy: this.skip.policyName,
       kvRows: { used: kv.used, dense: kv.dense },
       seed: settings.sampling.seed,
       clamped: start.clamped,
+      warnings: budgetWarnings(settings.budget, skip, Math.max(0, this.position - prompt.length)),
       backend,
       ...(settings.logprobs === undefined ? {} : { logprobs: this.logprobs }),
       ...(this.trace ? { trace: this.trace.finish(traced, traced.map(start.texts.of), prompt.length) } : {}),

@@ -2,7 +2,7 @@ import type { GenerationResult } from '@gateskip/engine';
 import { formatBudget } from '@gateskip/scheduler';
 import { grouped, percent, rate } from './format.js';
 
-/** What a generation did, in three lines for people. */
+/** What a generation did, in three lines for people, and its warnings. */
 export function statisticsLines(result: GenerationResult, backend: string, adapter: string | undefined): readonly string[] {
   const { skip, kvRows } = result;
   const asked = skip.asked === undefined ? 'no budget (dense)' : `budget ${formatBudget(skip.asked)}`;
@@ -15,6 +15,7 @@ export function statisticsLines(result: GenerationResult, backend: string, adapt
     `prompt ${result.promptTokens} tokens at ${rate(result.prefillTokensPerSecond)}, answer ${result.completionTokens} tokens at ${rate(result.decodeTokensPerSecond)}, ended by ${end}`,
     `${asked}${held}, net MACs ${percent(skip.held.net)} of dense, K/V rows ${grouped(kvRows.used)} of ${grouped(kvRows.dense)}`,
     `backend ${backend}${adapter === undefined ? '' : `, adapter ${adapter}`}, seed ${result.seed}${result.clamped ? ', answer limited by the context' : ''}`,
+    ...result.warnings.map((warning) => `warning: ${warning}`),
   ];
 }
 

@@ -79,7 +79,7 @@ export function promptInput(model: Model, text: string, options: { readonly raw?
 /** A generation's numbers under the names of the command line. */
 export function describeResult(result: GenerationResult): Record<string, unknown> {
   const { text, finishReason, stopString, promptTokens, completionTokens, prefillTokensPerSecond, decodeTokensPerSecond } = result;
-  const { skip, kvRows, policy, seed, clamped, logprobs } = result;
+  const { skip, kvRows, policy, seed, clamped, warnings, logprobs } = result;
   return {
     text,
     finishReason,
@@ -94,6 +94,7 @@ export function describeResult(result: GenerationResult): Record<string, unknown
     policy,
     seed,
     clamped,
+    warnings,
     ...(logprobs && { logprobs }),
   };
 }
