@@ -40,7 +40,8 @@ export function benchSvg(report: BenchReport): string {
   // A model's name may be of any length; the picture is not.
   const named = model.name.length > 64 ? `${model.name.slice(0, 63)}…` : model.name;
   const subtitle = escapeText(named);
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="#3f3f46">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" font-family="sans-serif" font-size="12" fill="#3f3f46">
+<title>Time per decode token against bytes read, ${subtitle}</title>
 <clipPath id="plot"><rect x="${left}" y="${top}" width="${width - left - right}" height="${height - top - bottom}"/></clipPath>
 <rect width="${width}" height="${height}" fill="#ffffff"/>
 <text x="${left}" y="22" font-size="15" fill="#18181b">Time per decode token against bytes read</text>
