@@ -1,9 +1,10 @@
+import { hostname } from 'node:os';
 import type { Model, ResolvedModel, SourceProgress } from '@gateskip/model';
-import type { Output } from '../output/output.js';
+import { type Output, withoutControls } from '../output/output.js';
 
 const phaseWords: Readonly<Record<SourceProgress['phase'], string>> = {
   resolve: 'Looking for',
-  wait: 'Waiting for another process that fetches',
+  wait: 'Waiting for another download',
   download: 'Downloading',
   unpack: 'Unpacking',
   verify: 'Checking',
@@ -11,7 +12,13 @@ const phaseWords: Readonly<Record<SourceProgress['phase'], string>> = {
 
 /** Shows what a source does. */
 export function sourceProgress(output: Output): (progress: SourceProgress) => void {
-  return ({ phase, done, total, what }) => output.progress.report(`${phaseWords[phase]} ${what ?? 'the model'}`, done, total, 'bytes');
+  return (progress) => output.progress.report(describeProgress(progress), progress.done, progress.total, 'bytes');
+}
+
+function describeProgress({ phase, what = 'the model', holder }: SourceProgress): string {
+  if (phase !== 'wait') return `${phaseWords[phase]} ${what}`;
+  const elsewhere = holder && holder.host !== hostname() ? ` on ${withoutControls(holder.host)}` : '';
+  return `${phaseWords.wait}${holder ? ` (pid ${holder.pid}${elsewhere})` : ''} of ${what}`;
 }
 
 /** Finds a model, fetching it where it must be, with progress. */

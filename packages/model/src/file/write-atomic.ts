@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { ModelIoError, printable } from '../errors.js';
 import { DiskFullError } from '../source/errors.js';
+import { rethrowDisk } from './disk-room.js';
 
 /**
  * Writes `parts` to a new file beside `path`, makes it durable and renames it: the name never holds half a file.
@@ -10,6 +11,7 @@ import { DiskFullError } from '../source/errors.js';
  */
 export async function writeFileAtomically(path: string, parts: readonly Uint8Array[]): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const neededBytes = parts.reduce((sum, part) => sum + part.length, 0);
   try {
     const file = await open(temporary, 'wx');
     try {
@@ -21,7 +23,10 @@ export async function writeFileAtomically(path: string, parts: readonly Uint8Arr
     await rename(temporary, path);
   } catch (cause) {
     await rm(temporary, { force: true });
-    if ((cause as NodeJS.ErrnoException).code === 'ENOSPC') throw new DiskFullError(path, cause);
+    const error = await rethrowDisk(cause, path, { neededBytes, remedy: 'Free space there, or write to another disk.' }).catch(
+      (thrown: unknown) => thrown,
+    );
+    if (error instanceof DiskFullError) throw error;
     throw new ModelIoError(`Cannot write ${printable(path)}: ${(cause as Error).message}.`, { what: path }, { cause });
   }
 }

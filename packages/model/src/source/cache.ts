@@ -137,3 +137,11 @@ export async function removeEntry(entry: string): Promise<void> {
   await rm(join(entry, recordName), { force: true });
   await rm(entry, { recursive: true, force: true });
 }
+
+/** Length of all files in a folder that may change meanwhile. */
+export async function folderBytes(folder: string): Promise<number> {
+  let total = 0;
+  const items = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
+  for (const item of items) if (item.isFile()) total += (await stat(join(item.parentPath, item.name)).catch(() => ({ size: 0 }))).size;
+  return total;
+}

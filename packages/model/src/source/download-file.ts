@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AbortedError } from '@gateskip/errors';
 import { printable } from '../errors.js';
+import { rethrowDisk } from '../file/disk-room.js';
 import { hashFile } from './cache.js';
-import { DiskFullError, DownloadError, DownloadMismatchError } from './errors.js';
+import { DownloadError, DownloadMismatchError } from './errors.js';
+import { keepPart, notePart } from './part-file.js';
 import type { FetchContext } from './progress.js';
 
 /** What a server says about a file before it is fetched. */
@@ -18,6 +20,11 @@ export interface RemoteFile {
   readonly sha256?: string | undefined;
 }
 
+export interface Fetched {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
 /** Longest file that is fetched when the server does not say its length. */
 const maxUnknownBytes = 64 * 1024 ** 3;
 const attempts = 5;
@@ -27,12 +34,10 @@ const attempts = 5;
  * same, checked as a whole (length, sha256), then renamed. A mismatch is fetched again once, then it is an error.
  * @returns length and sha256 of what is now at `path`
  */
-export async function downloadFile(
-  remote: RemoteFile,
-  path: string,
-  context: FetchContext,
-): Promise<{ sizeBytes: number; sha256: string }> {
-  await mkdir(dirname(path), { recursive: true });
+export async function downloadFile(remote: RemoteFile, path: string, context: FetchContext): Promise<Fetched> {
+  await mkdir(dirname(path), { recursive: true }).catch((cause) => rethrowDisk(cause, path));
+  const whole = await finishedBefore(remote, path, context);
+  if (whole) return whole;
   const part = `${path}.part`;
   for (let round = 0; ; round++) {
     await fetchPart(remote, part, context);
@@ -48,11 +53,16 @@ export async function downloadFile(
   }
 }
 
-async function verify(
-  remote: RemoteFile,
-  part: string,
-  { onProgress, signal }: FetchContext,
-): Promise<{ sizeBytes: number; sha256: string } | string> {
+/** A file of a set that was never completed: it counts only if its hash is known and right. */
+async function finishedBefore(remote: RemoteFile, path: string, context: FetchContext): Promise<Fetched | undefined> {
+  if ((await stat(path).catch(() => undefined)) === undefined) return undefined;
+  const found = remote.sha256 === undefined ? '' : await verify(remote, path, context);
+  if (typeof found !== 'string') return found;
+  await rm(path, { force: true });
+  return undefined;
+}
+
+async function verify(remote: RemoteFile, part: string, { onProgress, signal }: FetchContext): Promise<Fetched | string> {
   const { size } = await stat(part);
   if (remote.sizeBytes !== undefined && size !== remote.sizeBytes) return `${size} bytes arrived, ${remote.sizeBytes} were promised`;
   const sha256 = await hashFile(part, (done) => onProgress({ phase: 'verify', done, total: size }), signal);
@@ -62,11 +72,8 @@ async function verify(
 
 /** Fills `part` up to the file's length, over several connections if they break. */
 async function fetchPart(remote: RemoteFile, part: string, context: FetchContext): Promise<void> {
-  let have = await usablePart(remote, part);
-  await writeFile(`${part}.json`, JSON.stringify({ etag: remote.etag, sizeBytes: remote.sizeBytes ?? null })).catch((cause) =>
-    rethrowDisk(cause, part),
-  );
-  await checkRoom(remote, part, have);
+  let have = await keepPart(remote, part);
+  if (have === 0) await notePart(remote, part);
   let failures = 0;
   // Only bytes beyond what was ever reached count as progress: a server that promises more than it has is no endless loop.
   let reached = have;
@@ -146,6 +153,8 @@ async function fetchOnce(
     return await receive(response, part, start, total, remote, context, touch, broken);
   } finally {
     clearTimeout(timer);
+    // What is not read any more must not go on arriving.
+    idle.abort();
   }
 }
 
@@ -176,7 +185,7 @@ async function receive(
       for (let written = 0; written < value.length; ) {
         const { bytesWritten } = await file
           .write(value, written, value.length - written, at + written)
-          .catch((cause) => rethrowDisk(cause, part));
+          .catch((cause) => rethrowDisk(cause, part, total === undefined ? {} : { neededBytes: total - at - written }));
         written += bytesWritten;
       }
       at += value.length;
@@ -184,35 +193,10 @@ async function receive(
     }
     await file.sync().catch((cause) => rethrowDisk(cause, part));
   } finally {
-    await file.close();
+    await file.close().catch((cause) => rethrowDisk(cause, part));
   }
   if (total !== undefined && at < total) throw new BrokenConnection(`the connection ended after ${at} of ${total} bytes`);
   return { have: at, complete: true };
-}
-
-/** Bytes of an earlier attempt that may be continued: same content, not longer than it. Anything else is removed. */
-async function usablePart(remote: RemoteFile, part: string): Promise<number> {
-  try {
-    const kept = JSON.parse(await readFile(`${part}.json`, 'utf8')) as { etag?: unknown };
-    const { size } = await stat(part);
-    if (remote.etag !== '' && kept.etag === remote.etag && (remote.sizeBytes === undefined || size <= remote.sizeBytes)) return size;
-  } catch {
-    // Nothing kept, or nothing that can be trusted.
-  }
-  await rm(part, { force: true });
-  return 0;
-}
-
-async function checkRoom(remote: RemoteFile, part: string, have: number): Promise<void> {
-  if (remote.sizeBytes === undefined) return;
-  const { bavail, bsize } = await statfs(dirname(part)).catch(() => ({ bavail: Number.POSITIVE_INFINITY, bsize: 1 }));
-  if (bavail * bsize < remote.sizeBytes - have) throw new DiskFullError(part);
-}
-
-export function rethrowDisk(cause: unknown, path: string): never {
-  const code = (cause as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT') throw new DiskFullError(path, cause);
-  throw cause;
 }
 
 /** Why a fetch failed, in words: undici hides the reason in `cause`. */

@@ -1,16 +1,36 @@
 import { type ErrorFields, GateskipError } from '@gateskip/errors';
 
-/** A disk has no room left. What was fetched so far is kept as `.part` and continued next time. */
+/** What is known about the room on a disk that is too small. */
+export interface DiskRoom {
+  /** What was still to be written; absent where the server does not say how long a file is. */
+  readonly neededBytes?: number;
+  readonly freeBytes?: number;
+  readonly remedy?: string;
+}
+
+/**
+ * A disk has no room left: `fields.what` is the path, `fields.neededBytes` and `fields.freeBytes` say how much. What was
+ * fetched so far is kept as `.part` and continued next time.
+ */
 export class DiskFullError extends GateskipError {
-  constructor(path: string, cause?: unknown) {
+  constructor(path: string, cause?: unknown, room: DiskRoom = {}) {
+    const { neededBytes, freeBytes, remedy } = room;
     super(
       'GS_DISK_FULL',
-      `There is no room left to write ${path}.`,
-      'Free space or set GATESKIP_CACHE_DIR to another disk; a download goes on where it stopped.',
-      { what: path },
+      `There is no room left to write ${path}${describeRoom(room)}.`,
+      remedy ?? 'Free space or set GATESKIP_CACHE_DIR to another disk; a download goes on where it stopped.',
+      { what: path, ...(neededBytes !== undefined && { neededBytes }), ...(freeBytes !== undefined && { freeBytes }) },
       { cause },
     );
   }
+}
+
+function describeRoom({ neededBytes, freeBytes }: DiskRoom): string {
+  const needed = neededBytes === undefined ? '' : `: ${neededBytes} more bytes are needed`;
+  if (freeBytes === undefined) return needed;
+  // A file system can be out of files, or a user out of quota, while bytes are free.
+  const odd = neededBytes !== undefined && freeBytes > neededBytes + 1048576 ? ' (its table of files or a quota may be full)' : '';
+  return `${needed === '' ? ': ' : `${needed}, `}${freeBytes} are free${odd}`;
 }
 
 /** A name or reference is not one that may be turned into a path or an address. */

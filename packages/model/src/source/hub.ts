@@ -1,9 +1,11 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { AbortedError } from '@gateskip/errors';
 import { printable } from '../errors.js';
+import { checkRoom } from '../file/disk-room.js';
 import { type CachedFile, filesFolder } from './cache.js';
 import { connectionReason, downloadFile, gitBlobSha1, type RemoteFile } from './download-file.js';
 import { DownloadError, DownloadMismatchError } from './errors.js';
+import { missingBytes } from './part-file.js';
 import type { FetchContext } from './progress.js';
 import { checkRelativePath, type Reference } from './reference.js';
 import type { PinnedFile } from './short-names.js';
@@ -42,28 +44,37 @@ export async function fetchFromHub(
   } else {
     ({ names, main, revision } = await chooseFiles(reference, endpoint, headers, context));
   }
-  const files: CachedFile[] = [];
+  const remotes: { readonly name: string; readonly what: string; readonly path: string; readonly remote: RemoteFile }[] = [];
+  let neededBytes = 0;
   for (const name of names) {
     const what = `${reference.repo}/${name}`;
-    const remote = await inspect(
-      `${endpoint}/${reference.repo}/resolve/${encodeURIComponent(revision)}/${name.split('/').map(encodeURIComponent).join('/')}`,
-      endpoint,
-      headers,
-      context,
-    );
-    if (pinned && remote.sizeBytes !== undefined && remote.sizeBytes !== pinned.sizeBytes) {
-      throw new DownloadMismatchError(`${what} has ${remote.sizeBytes} bytes there, ${pinned.sizeBytes} are expected.`, { what });
-    }
-    if (pinned && remote.sha256 !== undefined && remote.sha256 !== pinned.sha256)
-      throw new DownloadMismatchError(`${what} has sha256 ${remote.sha256} there, ${pinned.sha256} is expected.`, { what });
+    const url = `${endpoint}/${reference.repo}/resolve/${encodeURIComponent(revision)}/${name.split('/').map(encodeURIComponent).join('/')}`;
+    const remote = pin(await inspect(url, endpoint, headers, context), pinned, what);
     const path = join(filesFolder(entry), name);
+    neededBytes += await missingBytes(remote, path);
+    remotes.push({ name, what, path, remote });
+  }
+  // Of all files together, before the first byte.
+  await checkRoom(join(filesFolder(entry), main === '' ? names[0]! : basename(main)), neededBytes);
+  const files: CachedFile[] = [];
+  for (const { name, what, path, remote } of remotes) {
     const report: FetchContext = { ...context, onProgress: (progress) => context.onProgress({ ...progress, what }) };
-    const got = await downloadFile({ ...remote, ...(pinned ? { sha256: pinned.sha256, sizeBytes: pinned.sizeBytes } : {}) }, path, report);
+    const got = await downloadFile(remote, path, report);
     if (/^[0-9a-f]{40}$/.test(remote.etag) && (await gitBlobSha1(path)) !== remote.etag)
       throw new DownloadMismatchError(`${what} does not hash to its etag ${remote.etag}.`, { what });
     files.push({ name, ...got });
   }
   return { main, files };
+}
+
+/** Holds what the server says of a file against what is known of it. */
+function pin(remote: RemoteFile, pinned: PinnedFile | undefined, what: string): RemoteFile {
+  if (!pinned) return remote;
+  if (remote.sizeBytes !== undefined && remote.sizeBytes !== pinned.sizeBytes)
+    throw new DownloadMismatchError(`${what} has ${remote.sizeBytes} bytes there, ${pinned.sizeBytes} are expected.`, { what });
+  if (remote.sha256 !== undefined && remote.sha256 !== pinned.sha256)
+    throw new DownloadMismatchError(`${what} has sha256 ${remote.sha256} there, ${pinned.sha256} is expected.`, { what });
+  return { ...remote, ...pinned };
 }
 
 function hubAccess(env: FetchContext['env']): { endpoint: string; headers: Record<string, string> } {

