@@ -17,7 +17,10 @@
 
 namespace gateskip {
 
-enum class Scorer : uint8_t { none = 0, gate = 1, random = 2 };
+enum class Scorer : uint8_t { none = 0, gate = 1, random = 2, given = 3 };
+
+// Whether scores come from elsewhere: then no gate is asked, not even to report what it would have said.
+inline bool scoresWithoutGates(Scorer scorer) { return scorer == Scorer::random || scorer == Scorer::given; }
 enum class KvMode : uint8_t { project = 0, absent = 1, alias = 2 };
 
 struct StepSegment {
@@ -35,6 +38,7 @@ struct StepPlan {
   const uint8_t* rules;   // [2L]
   const float* values;    // [2L]
   const uint8_t* pinned;  // [R] or null
+  const float* scores;    // [2L, R] with Scorer::given
 };
 
 // Where results go; null where not wanted. All memory is the caller's.

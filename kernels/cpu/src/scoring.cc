@@ -8,7 +8,7 @@ namespace gateskip {
 
 bool StepRun::needsGate(const StepPlan& plan, size_t branch) const {
   if (!gates_.present || gates_.after) return false;
-  if (request_.out.scores != nullptr && plan.scorer != Scorer::random) return true;
+  if (request_.out.scores != nullptr && !scoresWithoutGates(plan.scorer)) return true;
   return plan.scorer == Scorer::gate && (gates_.multiplies || ruleRanks(static_cast<Rule>(plan.rules[branch])));
 }
 
@@ -19,6 +19,7 @@ void StepRun::scoreRows(size_t branch, const AlignedBuffer<float>& norm) {
     const StepPlan& plan = planOf(row);
     scores[row] = std::numeric_limits<float>::quiet_NaN();
     if (plan.scorer == Scorer::random) scores[row] = randomScore(plan.seed, positions_[row], static_cast<uint32_t>(branch));
+    if (plan.scorer == Scorer::given) scores[row] = plan.scores[branch * rows_ + row];
     if (needsGate(plan, branch)) {
       factorSlot_[row] = static_cast<uint32_t>(gated_.size());
       gated_.push_back(static_cast<uint32_t>(row));

@@ -216,7 +216,7 @@ void StepRun::addToStream(size_t branch, const std::vector<uint32_t>& rows, size
       for (size_t i = 0; i < rows.size(); ++i) {
         scalarFactor_[rows[i]] = scores[i];
         factorSlot_[rows[i]] = static_cast<uint32_t>(i);
-        if (gates_.after && pass == 0 && request_.out.scores != nullptr && planOf(rows[i]).scorer != Scorer::random)
+        if (gates_.after && pass == 0 && request_.out.scores != nullptr && !scoresWithoutGates(planOf(rows[i]).scorer))
           request_.out.scores[branch * rows_ + rows[i]] = scores[i];
       }
     }

@@ -45,7 +45,7 @@ void StepWorker::read(const Napi::Object& object) {
     StepPlan p{};
     const uint64_t scorer = integerOf(plan, "scorer");
     const uint64_t kv = integerOf(plan, "kv");
-    if (scorer > 2 || kv > 2) fail(StatusCode::invalidArgument, "A plan has an unknown scorer or kv mode.");
+    if (scorer > static_cast<uint64_t>(Scorer::given) || kv > 2) fail(StatusCode::invalidArgument, "A plan has an unknown scorer or kv mode.");
     p.scorer = static_cast<Scorer>(scorer);
     p.kv = static_cast<KvMode>(kv);
     p.standIns = integerOf(plan, "standIns") != 0;
@@ -53,6 +53,7 @@ void StepWorker::read(const Napi::Object& object) {
     p.rules = arrayOf<uint8_t>(plan, "rules", napi_uint8_array, branches);
     p.values = arrayOf<float>(plan, "values", napi_float32_array, branches);
     p.pinned = arrayOf<uint8_t>(plan, "pinned", napi_uint8_array, rows, false);
+    p.scores = arrayOf<float>(plan, "scores", napi_float32_array, branches * rows, p.scorer == Scorer::given);
     for (size_t b = 0; b < branches; ++b)
       if (p.rules[b] > static_cast<uint8_t>(Rule::repeat) || (p.rules[b] == static_cast<uint8_t>(Rule::repeat) && !(p.values[b] >= 0 && p.values[b] <= 2)))
         fail(StatusCode::invalidArgument, "A plan has an unknown rule or repeats a branch more than twice.");

@@ -12,6 +12,7 @@ export interface NativePlan {
   readonly rules: Uint8Array;
   readonly values: Float32Array;
   readonly pinned?: Uint8Array | undefined;
+  readonly scores?: Float32Array | undefined;
 }
 
 /** Inputs and the arrays that the step fills. */

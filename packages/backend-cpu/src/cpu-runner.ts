@@ -37,7 +37,7 @@ export class CpuRunner implements Runner {
     this.details = { ...native.details(), kvFormat };
     this.capabilities = {
       rules: ['keep', 'threshold', 'fraction', 'quantile', 'repeat'],
-      scorers: adapter === undefined ? ['none', 'random'] : ['none', 'gate', 'random'],
+      scorers: adapter === undefined ? ['none', 'random', 'given'] : ['none', 'gate', 'random', 'given'],
       kvModes: ['project', 'absent', 'alias'],
       canTrain: false,
       batchInvariant: true,

@@ -2,7 +2,7 @@ import type { KvMode, Plan, Rule, Scorer } from '@gateskip/gate';
 import type { NativePlan } from './addon.js';
 
 const RULE_CODES: Readonly<Record<Rule, number>> = { keep: 0, threshold: 1, fraction: 2, quantile: 3, repeat: 4, exit: 255 };
-const SCORER_CODES: Readonly<Record<Scorer, number>> = { none: 0, gate: 1, random: 2 };
+const SCORER_CODES: Readonly<Record<Scorer, number>> = { none: 0, gate: 1, random: 2, given: 3 };
 const KV_CODES: Readonly<Record<KvMode, number>> = { project: 0, absent: 1, alias: 2 };
 
 /**
@@ -21,6 +21,7 @@ export class PlanEncoder {
       rules: this.#rules(plan.rules),
       values: plan.values,
       pinned: plan.pinned,
+      scores: plan.scorer === 'given' ? plan.scores : undefined,
     };
   }
 

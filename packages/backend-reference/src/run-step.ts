@@ -152,7 +152,7 @@ class StepRun {
     if (gates?.spec.position !== 'before') return undefined;
     const isRanked = plan.scorer === 'gate' && ruleNeedsScores(plan.rules[index]!);
     if (isRanked) this.#context.counter.addGates(planIndex, 1);
-    const isWanted = this.#scores !== undefined && plan.scorer !== 'random';
+    const isWanted = this.#scores !== undefined && !scoresWithoutGates(plan);
     return isRanked || isWanted || this.#multiplies(plan) ? gateRow(gates.spec, gates.gates[index]!, normed) : undefined;
   }
 
@@ -160,6 +160,7 @@ class StepRun {
     const { prepared, plans } = this.#context;
     const plan = plans[prepared.planOfRow[row]!]!;
     if (plan.scorer === 'random') return randomScore(plan.seed ?? 0, prepared.positions[row]!, index);
+    if (plan.scorer === 'given') return plan.scores![index * prepared.rows + row]!;
     return gate?.score ?? Number.NaN;
   }
 
@@ -201,7 +202,7 @@ class StepRun {
     const stream = this.#stream[row]!;
     const { gates } = this.#model;
     const multiplies = this.#multiplies(plan);
-    const readsOutput = gates?.spec.position === 'after' && (multiplies || (this.#scores !== undefined && plan.scorer !== 'random'));
+    const readsOutput = gates?.spec.position === 'after' && (multiplies || (this.#scores !== undefined && !scoresWithoutGates(plan)));
     const total = new Float64Array(stream.length);
     for (let time = 0; time < times; time++) {
       const input = time === 0 ? normed : rmsNorm(stream, branch.norm, this.#model.config.rmsNormEpsilon, new Float64Array(stream.length));
@@ -247,6 +248,11 @@ class StepRun {
     }
     return logits;
   }
+}
+
+/** Whether scores come from elsewhere: then no gate is asked, not even to report what it would have said. */
+function scoresWithoutGates({ scorer }: Plan): boolean {
+  return scorer === 'random' || scorer === 'given';
 }
 
 function add(target: Float64Array, source: Float64Array): void {

@@ -28,7 +28,7 @@ export class ReferenceRunner implements Runner {
     this.#model = model;
     this.config = model.config;
     this.adapter = adapter;
-    const scorers: Scorer[] = adapter === undefined ? ['none', 'random'] : ['none', 'gate', 'random'];
+    const scorers: Scorer[] = adapter === undefined ? ['none', 'random', 'given'] : ['none', 'gate', 'random', 'given'];
     this.capabilities = {
       rules: ['keep', 'threshold', 'fraction', 'quantile', 'repeat'],
       scorers,

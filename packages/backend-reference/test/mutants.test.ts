@@ -85,6 +85,12 @@ const MUTANTS: readonly (readonly [string, RegExp, Mutation])[] = [
   ],
   ['pins ignored', /^rules/, { plan: ({ pinned: _, ...plan }) => plan }],
   ['the seed ignored', /scorer random/, { plan: (plan) => (plan.seed === 7 ? { ...plan, seed: 8 } : plan) }],
+  [
+    'given scores read by row and branch',
+    /scorer given/,
+    { plan: (plan) => (plan.scores && plan.scorer === 'given' ? { ...plan, scores: plan.scores.toReversed() } : plan) },
+  ],
+  ['given scores also asked of the gate', /given/, { plan: (plan) => (plan.scorer === 'given' ? { ...plan, scorer: 'random' } : plan) }],
   ['alias treated as absent', /kv alias/, { plan: (plan) => (plan.kv === 'alias' ? { ...plan, kv: 'absent' } : plan) }],
   ['absent treated as project', /kv absent/, { plan: (plan) => (plan.kv === 'absent' ? { ...plan, kv: 'project' } : plan) }],
   ['stand-ins ignored', /^gates/, { plan: (plan) => ({ ...plan, standIns: false }) }],

@@ -39,6 +39,7 @@ export function validatePlan(plan: Plan, index: number, rows: number, context: P
     throw new InvalidArgumentError(`${name}: seed must be an integer in 0..4294967295, got ${plan.seed}.`);
   }
   validateKinds(plan, name, context);
+  if (plan.scorer === 'given') validateScores(plan, name, branches, rows);
   for (let branch = 0; branch < branches; branch++) validateRule(plan, name, branch, context);
 }
 
@@ -60,6 +61,17 @@ function validateKinds(plan: Plan, name: string, context: PlanContext): void {
   }
 }
 
+function validateScores({ scores }: Plan, name: string, branches: number, rows: number): void {
+  if (!(scores instanceof Float32Array)) throw new InvalidArgumentError(`${name}: scorer given needs scores, a Float32Array.`);
+  if (scores.length !== branches * rows)
+    throw new ShapeMismatchError(
+      `${name}, scores`,
+      [branches, rows],
+      [scores.length],
+      'Give one score per branch and row of the whole step.',
+    );
+}
+
 function validateRule(plan: Plan, name: string, branch: number, context: PlanContext): void {
   const rule = plan.rules[branch]!;
   const value = plan.values[branch]!;
@@ -79,7 +91,7 @@ function validateRule(plan: Plan, name: string, branch: number, context: PlanCon
   if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError(`${where}: ${rule} takes a value in 0..1, got ${value}.`);
   if (!ruleNeedsScores(rule)) return;
   if (plan.scorer === 'none')
-    throw new InvalidArgumentError(`${where}: ${rule} needs scores, the plan's scorer is none.`, 'Use scorer gate or random.');
+    throw new InvalidArgumentError(`${where}: ${rule} needs scores, the plan's scorer is none.`, 'Use scorer gate, random or given.');
   if (plan.scorer === 'gate' && context.adapter?.gates.spec.position === 'after') {
     throw new UnsupportedError(
       `${where}: ${rule} cannot skip by gates that read the branch's output.`,

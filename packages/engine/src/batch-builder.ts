@@ -58,6 +58,7 @@ export class BatchBuilder {
     const shared: boolean[] = [];
     const rows = this.chooseRows(sequences);
     let pinned: Uint8Array | undefined;
+    let given: Float32Array | undefined; // [2L, rows]
     let outputs = 0;
     let topLogits = 0;
     let allRanked = true;
@@ -72,6 +73,12 @@ export class BatchBuilder {
         const own = plan.pinned;
         if (own.indexOf(1) >= 0) (pinned ??= new Uint8Array(rows)).set(own, start);
         const { pinned: _own, ...rest } = plan;
+        plan = rest;
+      }
+      if (plan.scores !== undefined) {
+        given ??= new Float32Array(plan.rules.length * rows);
+        placeScores(given, rows, plan.scores, start, entry.rows);
+        const { scores: _own, ...rest } = plan;
         plan = rest;
       }
       const partner = this.partnerOf(index, plan, plans);
@@ -105,9 +112,7 @@ export class BatchBuilder {
       ...(outputs > 0 && allRanked ? { topLogits } : {}),
       ...(scores || keptRows ? { want: { scores, keptRows } } : {}),
     };
-    // Rows of different plans are different rows, so one array serves all of them.
-    const pins = pinned;
-    return { input, plans: pins ? plans.map((plan) => ({ ...plan, pinned: pins })) : plans, entries: this.entries, rows, shared };
+    return { input, plans: placed(plans, pinned, given), entries: this.entries, rows, shared };
   }
 
   /** Fills {@link entries} and {@link segments}. @returns the number of rows */
@@ -160,6 +165,18 @@ export class BatchBuilder {
     }
     return -1;
   }
+}
+
+/** One sequence's scores, [2L, own rows], into those of the whole step, [2L, rows]. */
+function placeScores(step: Float32Array, rows: number, own: Float32Array, start: number, ownRows: number): void {
+  for (let branch = 0; branch * rows < step.length; branch++)
+    step.set(own.subarray(branch * ownRows, (branch + 1) * ownRows), branch * rows + start);
+}
+
+/** Rows of different plans are different rows, so one array serves all of them. */
+function placed(plans: readonly Plan[], pinned: Uint8Array | undefined, given: Float32Array | undefined): readonly Plan[] {
+  if (pinned === undefined && given === undefined) return plans;
+  return plans.map((plan) => ({ ...plan, ...(pinned && { pinned }), ...(given && plan.scorer === 'given' && { scores: given }) }));
 }
 
 function inTurn(sequences: readonly SequenceState[], turn: number, index: number): SequenceState {

@@ -22,8 +22,10 @@ export type Rule = 'keep' | 'threshold' | 'fraction' | 'quantile' | 'repeat' | '
  * - `none`: gates are off altogether, also those that multiply; with `keep` on every branch this is the dense model.
  * - `gate`: the adapter's gates. Gates that multiply are applied on every branch, whatever its rule.
  * - `random`: {@link randomScore} of (seed, position, branch); the baseline of every comparison. Gates are off.
+ * - `given`: the plan's own {@link Plan.scores}: decisions made beforehand, e.g. by an oracle or a pattern of positions. Gates
+ *   are off.
  */
-export type Scorer = 'none' | 'gate' | 'random';
+export type Scorer = 'none' | 'gate' | 'random' | 'given';
 
 /**
  * What becomes of K and V of a token that skips attention.
@@ -46,6 +48,11 @@ export interface Plan {
   readonly standIns?: boolean;
   /** One byte per row of the step, in row order over all plans: 1 = never skips. Absent: no row is pinned. */
   readonly pinned?: Uint8Array;
+  /**
+   * Scores of the `given` scorer: [2L, R] over all rows of the step, in row order over all plans, of which the plan's own
+   * rows are read. One array may serve several plans, since their rows differ.
+   */
+  readonly scores?: Float32Array;
   /** Seed of the `random` scorer, u32. */
   readonly seed?: number;
 }

@@ -1,4 +1,4 @@
-import type { Plan } from '@gateskip/gate';
+import { type Plan, randomScore } from '@gateskip/gate';
 import type { KvUsage, Runner, SequenceId, StepInput, StepResult } from '../contract.js';
 
 /** Rows that one sequence sends in one step. */
@@ -13,7 +13,7 @@ export interface Part {
 /** Steps over some sequences, to be played on the oracle and on the backend under test alike. */
 export interface Scenario {
   readonly steps: readonly (readonly Part[])[];
-  /** `pinned` is filled from `pinnedTokens`. */
+  /** `pinned` is filled from `pinnedTokens`, `scores` of scorer `given` from {@link givenScore}. */
   readonly plans: readonly Plan[];
   /** First tokens of every sequence that must not skip; default 0. */
   readonly pinnedTokens?: number;
@@ -37,7 +37,7 @@ export async function play(runner: Runner, scenario: Scenario): Promise<PlayedSt
   const played: PlayedStep[] = [];
   for (const parts of scenario.steps) {
     const input = toInput(parts, ids, scenario);
-    const plans = scenario.plans.map((plan) => withPins(plan, input, runner, scenario.pinnedTokens ?? 0));
+    const plans = scenario.plans.map((plan) => withScores(withPins(plan, input, runner, scenario.pinnedTokens ?? 0), input, runner));
     const result = await runner.step(input, plans);
     played.push({ input, plans, result, usage: [runner.kvUsage(), ...ids.map((id) => runner.kvUsage(id))] });
   }
@@ -70,6 +70,22 @@ function withPins(plan: Plan, input: StepInput, runner: Runner, pinnedTokens: nu
     for (let i = 0; i < length; i++) pinned[start + i] = before + i < pinnedTokens ? 1 : 0;
   }
   return { ...plan, pinned };
+}
+
+/** What scorer `given` is given: sixteenths, so that there are ties. */
+const givenScore = (position: number, branch: number): number => Math.ceil(16 * randomScore(91, position, branch)) / 16;
+
+function withScores(plan: Plan, input: StepInput, runner: Runner): Plan {
+  if (plan.scorer !== 'given') return plan;
+  const rows = input.tokens.length;
+  const scores = new Float32Array(plan.rules.length * rows);
+  for (const { sequence, start, length } of input.segments) {
+    const before = runner.sequenceLength(sequence);
+    for (let branch = 0; branch < plan.rules.length; branch++) {
+      for (let i = 0; i < length; i++) scores[branch * rows + start + i] = givenScore(before + i, branch);
+    }
+  }
+  return { ...plan, scores };
 }
 
 /** Token ids that look random and are the same everywhere. */

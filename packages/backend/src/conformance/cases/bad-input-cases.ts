@@ -162,6 +162,11 @@ async function capabilityCase(options: ConformanceOptions): Promise<string | und
           plan(() => ({ kv })),
         );
     }
+    const given = (scores: unknown) => rule('threshold', 0.5, { scorer: 'given', scores });
+    const refused = scorers.includes('given') ? INVALID : UNSUPPORTED;
+    await unchangedAfter(session, 'scorer given without scores', refused, given(undefined));
+    await unchangedAfter(session, 'given scores of another type', refused, given([0.5]));
+    if (scorers.includes('given')) await unchangedAfter(session, 'given scores too few', SHAPE, given(new Float32Array(27)));
     check(session.tested.adapter === adapter, () => 'the runner does not name its adapter.');
     check(
       session.tested.backend === options.backend.name,

@@ -37,7 +37,7 @@ export function gateCases(options: ConformanceOptions): ConformanceCase[] {
       name: 'gates: shared by all branches of a kind',
       run: () => compareGates(options, { variant: 'scalar', sharing: 'shared' }, 'threshold'),
     },
-    { name: 'gates: multiplying gates are off with scorers none and random', run: () => gatesOffCase(options) },
+    { name: 'gates: multiplying gates are off with scorers none, random and given', run: () => gatesOffCase(options) },
     { name: 'gates: stand-ins can be switched off by the plan', run: () => standInsOffCase(options) },
     { name: 'gates: scores wanted of dense rows', run: () => wantedScoresCase(options) },
   ];
@@ -71,8 +71,10 @@ async function gatesOffCase(options: ConformanceOptions): Promise<string | undef
   const adapter = createRandomAdapter(model, { seed: 1, spec: { multiplies: true, variant: 'vector' } });
   return withSession(options, model, adapter, async (session) => {
     await compareScenario(session, scenarioOf([dense(model.config)]));
-    if (session.tested.capabilities.scorers.includes('random'))
-      await compareScenario(session, scenarioOf([uniformPlan(model.config, 'random', 'fraction', 0.3)]));
+    for (const scorer of ['random', 'given'] as const) {
+      if (session.tested.capabilities.scorers.includes(scorer))
+        await compareScenario(session, scenarioOf([uniformPlan(model.config, scorer, 'fraction', 0.3)]));
+    }
   });
 }
 

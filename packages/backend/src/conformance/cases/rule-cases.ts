@@ -12,12 +12,12 @@ const KV_MODES: readonly KvMode[] = ['project', 'absent', 'alias'];
 type Mix = readonly (readonly [Rule, number])[];
 
 const MIXES: readonly (readonly [name: string, scorers: readonly Scorer[], rules: Mix])[] = [
-  ['threshold', ['gate', 'random'], [['threshold', 0.4]]],
-  ['fraction', ['gate', 'random'], [['fraction', 0.45]]],
-  ['quantile', ['gate', 'random'], [['quantile', 0.45]]],
+  ['threshold', ['gate', 'random', 'given'], [['threshold', 0.4]]],
+  ['fraction', ['gate', 'random', 'given'], [['fraction', 0.45]]],
+  ['quantile', ['gate', 'random', 'given'], [['quantile', 0.45]]],
   [
     'repeat 0, 1, 2',
-    ['none', 'gate', 'random'],
+    ['none', 'gate', 'random', 'given'],
     [
       ['repeat', 2],
       ['repeat', 1],
@@ -29,7 +29,7 @@ const MIXES: readonly (readonly [name: string, scorers: readonly Scorer[], rules
   ],
   [
     'a different rule per branch',
-    ['gate', 'random'],
+    ['gate', 'random', 'given'],
     [
       ['threshold', 0.4],
       ['fraction', 0.4],
@@ -48,7 +48,7 @@ export function ruleCases(options: ConformanceOptions): ConformanceCase[] {
       for (const kv of KV_MODES) {
         cases.push({ name: `rules: ${name}, scorer ${scorer}, kv ${kv}`, run: () => compareRules(options, mix, scorer, kv, 'F32') });
         // Quantised weights may take another path through a backend.
-        if (scorer === 'random') continue;
+        if (scorer === 'random' || scorer === 'given') continue;
         const quantised = `rules: ${name}, scorer ${scorer}, kv ${kv}, weights in Q4_1`;
         cases.push({ name: quantised, run: () => compareRules(options, mix, scorer, kv, 'Q4_1') });
       }
