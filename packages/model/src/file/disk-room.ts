@@ -1,6 +1,7 @@
-import { statfs } from 'node:fs/promises';
+import { mkdir, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isGateskipError } from '@gateskip/errors';
+import { ModelIoError } from '../errors.js';
 import { DiskFullError, type DiskRoom } from '../source/errors.js';
 
 /** Left over for what comes beside a file: its record, folders, the file system's own tables. */
@@ -33,4 +34,33 @@ export async function rethrowDisk(cause: unknown, path: string, room: DiskRoom =
   if (code !== 'ENOSPC' && code !== 'EDQUOT') throw cause;
   const freeBytes = await freeBytesOf(dirname(path));
   throw new DiskFullError(path, cause, { ...(freeBytes !== undefined && { freeBytes }), ...room });
+}
+
+/**
+ * What the system refused as the error it is: a full disk, or else a ModelIoError that begins with `what`. Anything that
+ * is not the system's, such as an abort, stays what it was.
+ */
+export async function rethrowIo(cause: unknown, path: string, what: string, room: DiskRoom = {}): Promise<never> {
+  const error = await rethrowDisk(cause, path, room).catch((thrown: unknown) => thrown);
+  if (isGateskipError(error) || typeof (cause as NodeJS.ErrnoException).errno !== 'number') throw error;
+  throw new ModelIoError(`${what}: ${(cause as Error).message}.`, { what: path }, { cause });
+}
+
+/** Makes a folder and those above it. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    // Node 20 says ENOENT here where a disk is full: one by one, each tells its own reason.
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') await makeOneByOne(path);
+    else await rethrowIo(cause, path, `Cannot make the folder ${path}`);
+  }
+}
+
+async function makeOneByOne(path: string): Promise<void> {
+  const above = dirname(path);
+  if (above !== path && !(await stat(above).catch(() => undefined))) await makeOneByOne(above);
+  await mkdir(path).catch((cause: NodeJS.ErrnoException) =>
+    cause.code === 'EEXIST' ? undefined : rethrowIo(cause, path, `Cannot make the folder ${path}`),
+  );
 }

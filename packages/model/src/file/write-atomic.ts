@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
-import { ModelIoError, printable } from '../errors.js';
-import { DiskFullError } from '../source/errors.js';
-import { rethrowDisk } from './disk-room.js';
+import { printable } from '../errors.js';
+import { rethrowIo } from './disk-room.js';
 
 /**
  * Writes `parts` to a new file beside `path`, makes it durable and renames it: the name never holds half a file.
@@ -23,10 +22,6 @@ export async function writeFileAtomically(path: string, parts: readonly Uint8Arr
     await rename(temporary, path);
   } catch (cause) {
     await rm(temporary, { force: true });
-    const error = await rethrowDisk(cause, path, { neededBytes, remedy: 'Free space there, or write to another disk.' }).catch(
-      (thrown: unknown) => thrown,
-    );
-    if (error instanceof DiskFullError) throw error;
-    throw new ModelIoError(`Cannot write ${printable(path)}: ${(cause as Error).message}.`, { what: path }, { cause });
+    await rethrowIo(cause, path, `Cannot write ${printable(path)}`, { neededBytes, remedy: 'Free space there, or write to another disk.' });
   }
 }

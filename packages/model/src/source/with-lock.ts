@@ -1,14 +1,13 @@
 // Other packages compile this source too, and only what it refers to comes along.
 /// <reference path="./proper-lockfile.d.ts" />
 
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ModelIoError } from '../errors.js';
-import { rethrowDisk } from '../file/disk-room.js';
+import { makeFolder, rethrowIo } from '../file/disk-room.js';
 import { readJsonObject } from '../file/read-json.js';
-import { DiskFullError } from './errors.js';
 import type { LockHolder } from './progress.js';
 
 const updateMs = 2_000;
@@ -28,9 +27,7 @@ export async function withLock<T>(
   onWait: (holder: LockHolder | undefined) => void | Promise<void>,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  await mkdir(dirname(lockPath), { recursive: true }).catch((cause) =>
-    rethrowIo(cause, lockPath, `Cannot make the cache folder ${dirname(lockPath)}`),
-  );
+  await makeFolder(dirname(lockPath));
   const { default: properLockfile } = await import('proper-lockfile').then((module) => ({ default: module }));
   const lost = new AbortController();
   let holder: LockHolder | undefined;
@@ -60,12 +57,6 @@ export async function withLock<T>(
       await release().catch(() => undefined);
     }
   }
-}
-
-async function rethrowIo(cause: unknown, path: string, what: string): Promise<never> {
-  const error = await rethrowDisk(cause, path).catch((thrown: unknown) => thrown);
-  if (error instanceof DiskFullError) throw error;
-  throw new ModelIoError(`${what}: ${(cause as Error).message}.`, { what: path }, { cause });
 }
 
 /** Beside the lock, which is an empty folder. It only informs: the lock holds without it. */

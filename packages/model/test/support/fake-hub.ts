@@ -22,6 +22,10 @@ export interface Faults {
   hang?: boolean;
   delayMs?: number;
   needToken?: string;
+  /** Bodies come in pieces of so many bytes, one every so many milliseconds. */
+  trickle?: { readonly bytes: number; readonly everyMs: number };
+  /** Nobody is told how long a file is. */
+  hideLength?: boolean;
 }
 
 /** A hub on this machine: lists a repository, redirects large files to another path as the real one does. */
@@ -81,7 +85,7 @@ export class FakeHub {
         .writeHead(302, {
           location: `/cdn/${name}`,
           'x-linked-etag': `"${sha256(bytes)}"`,
-          'x-linked-size': bytes.length,
+          ...(faults.hideLength ? {} : { 'x-linked-size': bytes.length }),
           etag: '"of-the-redirect"',
         })
         .end();
@@ -103,11 +107,23 @@ export class FakeHub {
     const isPart = range !== undefined && !faults.ignoreRange;
     const from = isPart ? start : 0;
     const body = bytes.subarray(from);
-    const headers: Record<string, string | number> = { 'content-length': body.length, 'content-type': 'application/octet-stream' };
+    const headers: Record<string, string | number> = {
+      'content-type': 'application/octet-stream',
+      ...(faults.hideLength ? {} : { 'content-length': body.length }),
+    };
     if (isPart) headers['content-range'] = `bytes ${faults.wrongRange ? from + 1 : from}-${bytes.length - 1}/${bytes.length}`;
     response.writeHead(isPart ? 206 : 200, headers);
     if (faults.cutAfter !== undefined && count < (faults.cutTimes ?? 1e9)) {
       response.write(body.subarray(0, faults.cutAfter), () => setTimeout(() => response.destroy(), 30));
-    } else setTimeout(() => response.end(body), faults.delayMs ?? 0);
+    } else if (faults.trickle) void trickle(response, body, faults.trickle);
+    else setTimeout(() => response.end(body), faults.delayMs ?? 0);
   }
+}
+
+async function trickle(response: ServerResponse, body: Uint8Array, { bytes, everyMs }: NonNullable<Faults['trickle']>): Promise<void> {
+  for (let at = 0; at < body.length && !response.destroyed; at += bytes) {
+    response.write(body.subarray(at, at + bytes));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+  response.end();
 }
