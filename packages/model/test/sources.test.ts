@@ -202,15 +202,29 @@ describe('a bad connection', () => {
 describe('the cache', () => {
   it('two at once fetch one copy; the second waits and says so', async () => {
     hub.faults.delayMs = 600;
-    const phases: string[] = [];
-    const [first, second] = await Promise.all([
-      resolveModel(reference, options()),
-      resolveModel(reference, options({ onProgress: ({ phase }) => phases.push(phase) })),
-    ]);
+    const phases: [string[], string[]] = [[], []];
+    const [first, second] = await Promise.all(
+      phases.map((seen) => resolveModel(reference, options({ onProgress: ({ phase }) => seen.push(phase) }))),
+    );
     expect(second).toEqual(first);
     expect(bodyRequests()).toHaveLength(1);
-    // Either of the two may have come first.
-    expect(phases.includes('wait') || phases.includes('download')).toBe(true);
+    // Either of the two may have come first; the other one only waits.
+    const [waiter, loader] = phases[0].includes('wait') ? phases : [phases[1], phases[0]];
+    expect(new Set(waiter)).toEqual(new Set(['wait']));
+    expect(loader).toEqual(expect.arrayContaining(['resolve', 'download', 'verify']));
+    expect(loader).not.toContain('wait');
+  });
+
+  it.each([
+    ['is right', model, 0],
+    ['is damaged', new Uint8Array(model.length), 1],
+    ['is short', model.subarray(0, 1000), 1],
+  ])('a finished file without a record (the process died before it wrote one) that %s', async (_name, bytes, downloads) => {
+    mkdirSync(join(entryOf(), 'files'), { recursive: true });
+    writeFileSync(join(entryOf(), 'files', name), bytes);
+    expect(readFileSync((await resolveModel(reference, options())).path)).toEqual(model);
+    expect(bodyRequests()).toHaveLength(downloads);
+    expect(await listCachedModels({ cacheDir, check: true })).toMatchObject([{ reference, sha256: sha256(model) }]);
   });
 
   it('the lock of a dead process is taken over', async () => {

@@ -95,8 +95,7 @@ async function downloadWheel(
         reasons.push(`${command}: brought ${found.length} wheels`);
       } else {
         reasons.push(`${[command, ...args.slice(0, args.indexOf('download'))].join(' ')}: ${result.reason}`);
-        if (/No space left|not enough space/i.test(result.reason))
-          await rethrowDisk(Object.assign(new Error(result.reason), { code: 'ENOSPC' }), folder);
+        if (result.isDiskFull) await rethrowDisk(Object.assign(new Error(result.reason), { code: 'ENOSPC' }), folder);
         // A pip that ran and failed would fail again under its other names.
         if (!result.isMissing && !/No module named pip/.test(result.reason)) break;
       }

@@ -3,7 +3,12 @@ import { AbortedError } from '@gateskip/errors';
 import { printable } from '../errors.js';
 import type { Environment } from './progress.js';
 
-export type ToolResult = { readonly ok: true } | { readonly ok: false; readonly reason: string; readonly isMissing: boolean };
+export type ToolResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: string; readonly isMissing: boolean; readonly isDiskFull: boolean };
+
+/** How C libraries and Windows word it, wherever in the output it stands. */
+const diskFullWords = /No space left|not enough space|Disk quota exceeded/i;
 
 /** What shells and version managers end with when the program behind a name is not there; Windows' own is 9009. */
 const missingCodes: ReadonlySet<number | null> = new Set([127, 9009]);
@@ -25,14 +30,14 @@ export function runTool(command: string, args: readonly string[], env: Environme
     child.on('error', (error: NodeJS.ErrnoException) => {
       if (signal?.aborted)
         reject(signal.reason instanceof Error && signal.reason.name !== 'AbortError' ? signal.reason : new AbortedError('The download'));
-      else if (error.code === 'ENOENT') resolve({ ok: false, reason: 'not installed', isMissing: true });
-      else resolve({ ok: false, reason: printable(error.message), isMissing: false });
+      else if (error.code === 'ENOENT') resolve({ ok: false, reason: 'not installed', isMissing: true, isDiskFull: false });
+      else resolve({ ok: false, reason: printable(error.message), isMissing: false, isDiskFull: false });
     });
     child.on('close', (code, stopped) => {
       if (code === 0) resolve({ ok: true });
       else {
         const reason = lastLine(tail) || (stopped ? `stopped by ${stopped}` : `ended with code ${code}`);
-        resolve({ ok: false, reason: printable(reason), isMissing: missingCodes.has(code) });
+        resolve({ ok: false, reason: printable(reason), isMissing: missingCodes.has(code), isDiskFull: diskFullWords.test(tail) });
       }
     });
   });

@@ -39,6 +39,8 @@ export class FakeHub {
   }[] = [];
   faults: Faults = {};
   downloads = 0;
+  /** Downloads that the other side left before their end. */
+  left = 0;
   #server: Server | undefined;
 
   async start(): Promise<void> {
@@ -56,6 +58,7 @@ export class FakeHub {
     this.requests.length = 0;
     this.faults = {};
     this.downloads = 0;
+    this.left = 0;
   }
 
   async stop(): Promise<void> {
@@ -98,6 +101,9 @@ export class FakeHub {
   #send(range: string | undefined, response: ServerResponse, promised: Uint8Array): void {
     const faults = this.faults;
     const count = this.downloads++;
+    response.on('close', () => {
+      if (!response.writableEnded) this.left++;
+    });
     if (faults.status && count < (faults.statusTimes ?? 1e9)) return void response.writeHead(faults.status).end();
     if (faults.html)
       return void response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<!doctype html><p>please log in</p>');
@@ -123,7 +129,7 @@ export class FakeHub {
 async function trickle(response: ServerResponse, body: Uint8Array, { bytes, everyMs }: NonNullable<Faults['trickle']>): Promise<void> {
   for (let at = 0; at < body.length && !response.destroyed; at += bytes) {
     response.write(body.subarray(at, at + bytes));
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
+    if (at + bytes < body.length) await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
   response.end();
 }
