@@ -11,6 +11,7 @@ import { InvalidArgumentError } from '@gateskip/errors';
 import { type Model, rotaryFrequencies } from '@gateskip/model';
 import { KvPool } from './kv-pool.js';
 import { ReferenceRunner } from './runner.js';
+import { loadTrainer } from './training/load-trainer.js';
 import { readWeights } from './weights.js';
 
 /**
@@ -50,4 +51,6 @@ export const referenceBackend: Backend = {
       options.adapter,
     );
   },
+
+  loadTrainer,
 };

@@ -33,7 +33,7 @@ export class ReferenceRunner implements Runner {
       rules: ['keep', 'threshold', 'fraction', 'quantile', 'repeat'],
       scorers,
       kvModes: ['project', 'absent', 'alias'],
-      canTrain: false,
+      canTrain: true,
       batchInvariant: true,
     };
   }

@@ -1,5 +1,6 @@
 import type { KvMode, Plan, Rule, Scorer } from '@gateskip/gate';
 import type { GateAdapter, Model, ModelConfig } from '@gateskip/model';
+import type { Trainer, TrainerOptions } from './trainer.js';
 
 /** Whether a backend can run on this machine, and in what form. */
 export interface Availability {
@@ -17,6 +18,8 @@ export interface BackendRequest {
   readonly scorer?: Scorer;
   readonly rules?: readonly Rule[];
   readonly kv?: KvMode;
+  /** Whether it can train so; absent: training is not asked for. */
+  readonly trainer?: Pick<TrainerOptions, 'gates' | 'lora' | 'trainable' | 'detachGateInput' | 'recompute'>;
 }
 
 export interface LoadOptions {
@@ -40,12 +43,15 @@ export interface Backend {
   explain(request: BackendRequest): Promise<readonly string[]>;
   /** @throws BackendUnavailableError, UnsupportedError, InsufficientMemoryError, ShapeMismatchError, AbortedError */
   load(model: Model, options?: LoadOptions): Promise<Runner>;
+  /** Only where the backend can train. @throws as `load` */
+  loadTrainer?(model: Model, options: TrainerOptions): Promise<Trainer>;
 }
 
 export interface Capabilities {
   readonly rules: readonly Rule[];
   readonly scorers: readonly Scorer[];
   readonly kvModes: readonly KvMode[];
+  /** Whether its backend has `loadTrainer`. */
   readonly canTrain: boolean;
   /** A row's results are bit-identical whatever else is in the step and however the prompt was cut. */
   readonly batchInvariant: boolean;

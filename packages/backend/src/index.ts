@@ -17,6 +17,22 @@ export type {
 export { MacCounter } from './mac-counter.js';
 export type { BackendChoice, BackendLoader, BackendRegistry, PassedOver } from './registry.js';
 export { createBackendRegistry } from './registry.js';
+export type {
+  LayerMatrix,
+  LoraOptions,
+  ParameterGroup,
+  StraightThroughOptions,
+  Trainer,
+  TrainerOptions,
+  TrainerParameter,
+  TrainStepInput,
+  TrainStepResult,
+} from './trainer.js';
+export type { CrossEntropyLoss, GateRegulariser, TeacherLoss, TrainLoss } from './trainer-loss.js';
+export type { ParameterDescription } from './trainer-parameters.js';
+export { drawLoraDown, gateParameterPrefix, LAYER_MATRICES, mergeLora, trainerParameters } from './trainer-parameters.js';
+export type { PreparedTrainStep, TrainerContext } from './trainer-validation.js';
+export { DEFAULT_MAX_TRAIN_ROWS, validateTrainerOptions, validateTrainStep } from './trainer-validation.js';
 export { validateAdapter } from './validate-adapter.js';
 export type { PlanContext } from './validate-plan.js';
 export { ruleNeedsScores, validatePlan } from './validate-plan.js';

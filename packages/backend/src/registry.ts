@@ -59,7 +59,8 @@ export function createBackendRegistry(): BackendRegistry {
       return { name, reasons: [`It cannot be imported: ${error instanceof Error ? error.message : String(error)}`] };
     }
     const availability = await backend.probe();
-    const reasons = availability.available ? await backend.explain(request) : availability.reasons;
+    const cannotTrain = request.trainer !== undefined && backend.loadTrainer === undefined ? ['It cannot train.'] : [];
+    const reasons = availability.available ? [...cannotTrain, ...(await backend.explain(request))] : availability.reasons;
     return reasons.length > 0 || !availability.available ? { name, reasons } : { backend, availability };
   };
 

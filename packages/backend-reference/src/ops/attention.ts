@@ -5,7 +5,7 @@ import type { KvRow } from '../kv-pool.js';
  * Softmax attention of one row: query [heads * headSize], already rotated, over the K/V rows that it sees (its own
  * last). Several query heads share one K/V head. Result: [heads * headSize].
  */
-export function attend(query: Float64Array, visible: readonly KvRow[], config: ModelConfig): Float64Array {
+export function attend(query: Float64Array, visible: readonly Pick<KvRow, 'key' | 'value'>[], config: ModelConfig): Float64Array {
   const { heads, kvHeads, headSize } = config;
   const out = new Float64Array(heads * headSize);
   const weights = new Float64Array(visible.length);
