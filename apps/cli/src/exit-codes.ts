@@ -22,6 +22,7 @@ const environmentCodes: ReadonlySet<string> = new Set([
   'GS_INSUFFICIENT_MEMORY',
   'GS_PEER_FAILED',
   'GS_PEER_MISSING',
+  'GS_PEER_MODEL_MISSING',
 ]);
 
 /** Errors of our own making that no input should reach. */

@@ -72,12 +72,19 @@ export function stack(parts) {
     const blocks = columns / BLOCK;
     return bits === 4 ? new Uint8Array(part.rows * Math.ceil(blocks / 2)).fill(0x88) : new Uint8Array(part.rows * blocks).fill(128);
   };
-  const zeros = parts.some((part) => part.zeros) ? new Uint8Array(Buffer.concat(parts.map((part) => part.zeros ?? plain(part)))) : undefined;
+  const zeros = parts.some((part) => part.zeros)
+    ? new Uint8Array(Buffer.concat(parts.map((part) => part.zeros ?? plain(part))))
+    : undefined;
   return { bits, rows, columns, quantities, scales, zeros };
 }
 
 /** GGUF has elements j and j + 16 in a byte, MatMulNBits 2j and 2j + 1. */
-function interleaveNibbles(/** @type {Uint8Array} */ from, /** @type {number} */ start, /** @type {Uint8Array} */ to, /** @type {number} */ at) {
+function interleaveNibbles(
+  /** @type {Uint8Array} */ from,
+  /** @type {number} */ start,
+  /** @type {Uint8Array} */ to,
+  /** @type {number} */ at,
+) {
   for (let j = 0; j < 8; j++) {
     const first = from[start + 2 * j];
     const second = from[start + 2 * j + 1];
@@ -86,7 +93,12 @@ function interleaveNibbles(/** @type {Uint8Array} */ from, /** @type {number} */
   }
 }
 
-function roundBlock(/** @type {Float32Array} */ values, /** @type {Packed} */ packed, /** @type {Uint8Array} */ zeros, /** @type {number} */ block) {
+function roundBlock(
+  /** @type {Float32Array} */ values,
+  /** @type {Packed} */ packed,
+  /** @type {Uint8Array} */ zeros,
+  /** @type {number} */ block,
+) {
   const { bits, quantities, scales } = packed;
   const most = 2 ** bits - 1;
   const low = Math.min(0, ...values);

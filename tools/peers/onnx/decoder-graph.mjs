@@ -25,7 +25,12 @@ export function decoderGraph(config, weightOf) {
     add('MatMulNBits', [input, ...weights], [output], { domain: microsoft, integers });
   };
   /** Adds a branch to the stream and norms the sum. */
-  const addAndNorm = (/** @type {string} */ stream, /** @type {string} */ branch, /** @type {string} */ norm, /** @type {string} */ key) => {
+  const addAndNorm = (
+    /** @type {string} */ stream,
+    /** @type {string} */ branch,
+    /** @type {string} */ norm,
+    /** @type {string} */ key,
+  ) => {
     const outputs = [`${key}.normed`, '', '', `${key}.stream`];
     add('SkipSimplifiedLayerNormalization', [stream, branch, norm], outputs, { domain: microsoft, floats: { epsilon: rmsNormEpsilon } });
     return { normed: outputs[0], stream: outputs[3] };

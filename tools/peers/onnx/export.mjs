@@ -43,7 +43,8 @@ const weights = new Map();
 async function place(array) {
   at = Math.ceil(at / 4096) * 4096;
   const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-  for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done, Math.min(1 << 28, bytes.length - done), at + done)).bytesWritten;
+  for (let done = 0; done < bytes.length; )
+    done += (await file.write(bytes, done, Math.min(1 << 28, bytes.length - done), at + done)).bytesWritten;
   const found = { file: dataFile, offset: at, length: bytes.length };
   at += bytes.length;
   return found;

@@ -24,8 +24,29 @@ export interface SkipRow {
   /** Over our own dense speed, round by round. */
   readonly decodeSpeedup: Spread;
   readonly prefillSpeedup: Spread;
+  /** Speed-up times bytes (MACs) left: 1 where what is skipped costs nothing at all. */
+  readonly decodeEfficiency: Spread;
+  readonly prefillEfficiency: Spread;
   /** Time of one decode step over the dense one of the same round. */
   readonly decodeTimeLeft: number;
+}
+
+/** Our own speed at a thread count, by turns with the others. */
+export interface ThreadsRow extends Speeds {
+  readonly threads: number;
+  readonly overOne: Speeds | null;
+}
+
+/** One thing that is promised, and what came of it; null where it was not measured. */
+export interface TargetRow {
+  readonly name: string;
+  readonly bound: 'at least' | 'at most';
+  readonly unit: 'ratio' | 'share' | 'ms' | 'bytes';
+  readonly target: number;
+  readonly aim: number | null;
+  /** A median. */
+  readonly measured: number | null;
+  readonly met: boolean | null;
 }
 
 /** A budget that the gates cannot reach, with the reason. */
@@ -88,7 +109,13 @@ export interface BenchReport {
   /** MACs per second of the dense prompt over the int8 peak measured in the same round. */
   readonly int8Share: Spread | null;
   readonly batch: readonly { readonly sequences: number; readonly tokensPerSecond: Spread; readonly overOne: Spread | null }[];
+  /** Tokens per second of eight sequences together over one; null where either was not asked for. */
+  readonly batch8: Spread | null;
   readonly context: readonly { readonly tokens: number; readonly decode: Spread }[];
+  /** Empty with --no-thread-sweep, and where the backend has no threads. */
+  readonly threads: readonly ThreadsRow[];
+  /** Share of the decoding time in which the JavaScript thread works: the engine's loop, and bare steps of the runner. */
+  readonly jsShare: { readonly engine: Spread; readonly runner: Spread };
   /** A child process of the built program with the model in the page cache; null with --no-startup, --quick or from sources. */
   readonly startup: {
     readonly firstTokenMs: Spread;
@@ -98,4 +125,5 @@ export interface BenchReport {
   readonly peers: Readonly<Record<string, PeerReport>>;
   /** Our speed over the peer's, round by round. */
   readonly ratios: Readonly<Record<string, Speeds>>;
+  readonly targets: readonly TargetRow[];
 }

@@ -28,14 +28,18 @@ export function benchSvg(report: BenchReport): string {
     parts.push(
       `<line x1="${x(0)}" y1="${y(interceptShare)}" x2="${x(1)}" y2="${y(interceptShare + slope)}" stroke="#2563eb" stroke-width="2" clip-path="url(#plot)"/>`,
     );
-    const words = `intercept ${(100 * interceptShare).toFixed(1)} % of the dense time`;
+    const words = `time left = ${slope.toFixed(2)} x bytes left + ${interceptShare.toFixed(3)}: intercept ${(100 * interceptShare).toFixed(1)} % of the dense time`;
     parts.push(`<text x="${width - right}" y="${height - bottom - 12}" text-anchor="end" fill="#2563eb">${words}</text>`);
   }
-  for (const { skip: asked, bytesLeft, decodeSpeedup } of skip) {
+  for (const { skip: asked, bytesLeft, decodeSpeedup, decodeEfficiency } of skip) {
     const at = x(bytesLeft);
     const { low, median, high } = decodeSpeedup;
     parts.push(`<line x1="${at}" y1="${y(1 / low)}" x2="${at}" y2="${y(1 / high)}" stroke="#18181b"/>`);
-    parts.push(`<circle cx="${at}" cy="${y(1 / median)}" r="4" fill="#18181b"><title>${Math.round(100 * asked)} % asked</title></circle>`);
+    const achieved = `${Math.round(100 * decodeEfficiency.median)} % of what the bytes allow`;
+    const words = `${Math.round(100 * asked)} % asked: ${achieved}`;
+    parts.push(`<circle cx="${at}" cy="${y(1 / median)}" r="4" fill="#18181b"><title>${words}</title></circle>`);
+    // Above the point, on the side away from the line through the origin.
+    if (asked > 0) parts.push(`<text x="${at}" y="${y(1 / low)}" dx="-6" dy="-4" text-anchor="end" font-size="10">${words}</text>`);
   }
   // A model's name may be of any length; the picture is not.
   const named = model.name.length > 64 ? `${model.name.slice(0, 63)}…` : model.name;

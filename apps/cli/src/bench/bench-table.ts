@@ -1,6 +1,6 @@
 import { bytes, percent, seconds } from '../output/format.js';
 import { pairs, table } from '../output/table.js';
-import type { BenchReport, Spread } from './bench-report.js';
+import type { BenchReport, Spread, TargetRow } from './bench-report.js';
 
 const figure = (value: number): string => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
 const speed = ({ median, low, high }: Spread): string => `${figure(median)} (${figure(low)}-${figure(high)})`;
@@ -47,19 +47,21 @@ export function benchTable(report: BenchReport): string {
   if (report.skip.length > 0) {
     parts.push(
       table(
-        ['skip', 'held', 'bytes left', 'decode', 'at best', 'prompt held', 'MACs left', 'prefill', 'at best'],
+        ['skip', 'held', 'bytes left', 'decode', 'at best', 'of it', 'prompt held', 'MACs left', 'prefill', 'at best', 'of it'],
         report.skip.map((row) => [
           percent(row.skip, 0),
           percent(row.held),
           percent(row.bytesLeft),
           times(row.decodeSpeedup),
           `${(1 / row.bytesLeft).toFixed(2)}x`,
+          percent(row.decodeEfficiency.median, 0),
           percent(row.prefillHeld),
           percent(row.macsLeft),
           times(row.prefillSpeedup),
           `${(1 / row.macsLeft).toFixed(2)}x`,
+          percent(row.prefillEfficiency.median, 0),
         ]),
-        [0, 1, 2, 3, 4, 5, 6, 7, 8],
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
       ),
     );
     const gates = workload.adapter === null ? 'no gates' : `gates ${workload.adapter}`;
@@ -68,6 +70,20 @@ export function benchTable(report: BenchReport): string {
     parts.push(`policy ${workload.policy}, kv ${workload.kv}, ${gates}${line}\n`);
   }
   for (const { skip, reason } of report.unreached) parts.push(`skip ${percent(skip, 0)} is out of reach: ${reason}\n`);
+  if (report.threads.length > 1)
+    parts.push(
+      table(
+        ['threads', 'decode', 'over one', 'prefill 512', 'over one'],
+        report.threads.map(({ threads, decode, prefill512, overOne }) => [
+          `${threads}`,
+          speed(decode),
+          overOne ? times(overOne.decode) : '',
+          speed(prefill512),
+          overOne ? times(overOne.prefill512) : '',
+        ]),
+        [0, 1, 2, 3, 4],
+      ),
+    );
   if (report.batch.length > 0)
     parts.push(
       table(
@@ -84,17 +100,36 @@ export function benchTable(report: BenchReport): string {
         [0, 1],
       ),
     );
+  parts.push(targets(report.targets));
   return parts.filter((part) => part !== '').join('\n');
 }
 
-function limits({ bandwidthShare, int8Share, dense, startup }: BenchReport): string {
+function targets(rows: readonly TargetRow[]): string {
+  const amount = (unit: TargetRow['unit'], value: number): string =>
+    unit === 'ratio' ? `${value.toFixed(2)}x` : unit === 'share' ? percent(value) : unit === 'ms' ? seconds(value) : bytes(value);
+  return table(
+    ['target', 'asked', 'aim', 'measured', 'met'],
+    rows.map(({ name, bound, unit, target, aim, measured, met }) => [
+      name,
+      `${bound === 'at least' ? '>=' : '<='} ${amount(unit, target)}`,
+      aim === null ? '' : amount(unit, aim),
+      measured === null ? 'not measured' : amount(unit, measured),
+      met === null ? '' : met ? 'yes' : 'no',
+    ]),
+    [1, 2, 3],
+  );
+}
+
+function limits({ bandwidthShare, int8Share, dense, jsShare, startup }: BenchReport): string {
   const lines: (readonly [string, string])[] = [];
   if (bandwidthShare) lines.push(['decode', `${share(bandwidthShare)} of the read bandwidth, ${bytes(dense.decodeBytesPerToken)} a token`]);
   if (int8Share) lines.push(['prefill', `${share(int8Share)} of the int8 peak`]);
+  const js = ({ median, low, high }: Spread): string => `${percent(median)} (${percent(low)}-${percent(high)})`;
+  lines.push(['JavaScript', `${js(jsShare.engine)} of a decode step in the engine, ${js(jsShare.runner)} in bare steps`]);
   if (startup)
     lines.push([
       'start-up',
       `first token after ${seconds(startup.firstTokenMs.median)} (${seconds(startup.firstTokenMs.low)}-${seconds(startup.firstTokenMs.high)}), peak memory ${bytes(startup.peakRssBytes.median)}`,
     ]);
-  return lines.length > 0 ? pairs(lines) : '';
+  return pairs(lines);
 }

@@ -2,13 +2,18 @@ import type { Runner } from '@gateskip/backend';
 import { AbortedError } from '@gateskip/errors';
 import { densePlan } from '@gateskip/gate';
 
-/** Tokens per second of `count` sequences that decode together, greedily and densely, over `steps` steps. */
+/**
+ * Tokens per second of `count` sequences that decode together, greedily and densely, over `steps` steps.
+ *
+ * @param onStart called when prompts and warm-up are done and the clock starts
+ */
 export async function timeBatchDecode(
   runner: Runner,
   prompt: Int32Array,
   count: number,
   steps: number,
   signal: AbortSignal,
+  onStart?: () => void,
 ): Promise<number> {
   const plan = densePlan(2 * runner.config.layers);
   const sequences: number[] = [];
@@ -30,7 +35,10 @@ export async function timeBatchDecode(
     let startedMs = 0;
     for (let step = 0; step < warmUpSteps + steps; step++) {
       if (signal.aborted) throw new AbortedError('The measurement');
-      if (step === warmUpSteps) startedMs = performance.now();
+      if (step === warmUpSteps) {
+        onStart?.();
+        startedMs = performance.now();
+      }
       const { top } = await runner.step({ tokens, segments, outputs: rows, topLogits: 1 }, [plan], signal);
       if (top) tokens.set(top.tokens);
     }

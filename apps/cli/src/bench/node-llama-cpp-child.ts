@@ -24,15 +24,12 @@ const sequences = new Map<number, Sequence>();
 async function answer(request: PeerRequest): Promise<PeerAnswer> {
   switch (request.command) {
     case 'open': {
+      if (request.moduleUrl === undefined) throw new Error('it was not told where the module is');
       const { getLlama } = (await import(request.moduleUrl)) as { getLlama(options: object): Promise<Llama> };
       const llama = await getLlama({ gpu: false, build: 'never', logLevel: 'error', progressLogs: false, maxThreads: 0 });
       model = await llama.loadModel({ modelPath: request.modelPath, gpuLayers: 0 });
       contextTokens = request.contextTokens;
       return { details: { build: llama.buildType, llamaCpp: llama.llamaCppRelease.release } };
-    }
-    case 'threads': {
-      await sequenceOf(request.threads);
-      return { details: {} };
     }
     case 'decode': {
       const sequence = await sequenceOf(request.threads);

@@ -1,18 +1,22 @@
 import { availableParallelism, cpus } from 'node:os';
-import { UnreachableBudgetError } from '@gateskip/scheduler';
 import type { Output } from '../output/output.js';
 import type { Session } from '../session/session.js';
 import { readVersion } from '../version.js';
-import type { BenchReport, PeerReport, SkipRow, Speeds, UnreachedSkip } from './bench-report.js';
+import type { BenchReport, PeerReport, Speeds } from './bench-report.js';
 import { timeBatchDecode } from './decode-batch.js';
 import { decodeBytesPerToken, storedBytesOf } from './decode-bytes.js';
+import { inTurns } from './in-turns.js';
+import { type JsShares, measureJsShares } from './js-share.js';
 import { type Limits, measureLimits } from './limits.js';
 import { measureStartup } from './measure-startup.js';
 import type { PeerProcess } from './peer-process.js';
-import { promptLayerMacs, promptMacsLeft } from './prompt-macs.js';
+import { promptLayerMacs } from './prompt-macs.js';
+import { describeSkip, prepareSkips, timeSkip } from './skip-runs.js';
 import { fitLine, ratioSpread, spreadOf } from './spread.js';
-import type { TunedPeer } from './tune-peer.js';
-import { decodePromptTokens, generate, prefillTokens, promptOf, type SkipSetting, timeDecode, timePrefill } from './workload.js';
+import { targetsOf } from './targets.js';
+import { ThreadSweep } from './thread-sweep.js';
+import { type TunedPeer, threadCounts } from './tune-peer.js';
+import { decodePromptTokens, generate, prefillTokens, promptOf, timeDecode, timePrefill } from './workload.js';
 
 export interface BenchSettings {
   readonly rounds: number;
@@ -24,6 +28,8 @@ export interface BenchSettings {
   readonly kv: 'project' | 'absent' | 'alias';
   /** For each rate of the machine, each round. */
   readonly probeSeconds: number;
+  /** Whether the backend is also measured at other thread counts. */
+  readonly threadSweep: boolean;
   /** The built program and its words; absent: start-up is not measured. */
   readonly startup?: { readonly main: string; readonly words: readonly string[] } | undefined;
 }
@@ -31,34 +37,21 @@ export interface BenchSettings {
 export interface RacingPeer extends TunedPeer {
   readonly name: string;
   readonly version: string;
-  readonly process: PeerProcess;
+  readonly process: Pick<PeerProcess, 'decode' | 'prefill'>;
   readonly details: Readonly<Record<string, string | number | boolean>>;
-}
-
-/** What a budget did in its traced run, and its times and the dense ones beside them, round by round. */
-interface SkipRun {
-  readonly skip: number;
-  readonly setting: SkipSetting;
-  readonly held: number;
-  readonly prefillHeld: number;
-  readonly bytesPerToken: number;
-  readonly macsLeft: number;
-  readonly decode: number[];
-  readonly denseDecode: number[];
-  readonly prefill: number[];
-  readonly densePrefill: number[];
 }
 
 /** Measures everything that is asked, in rounds: within a round each thing once, beside what it is compared with. */
 export async function runBench(
   session: Session,
   settings: BenchSettings,
-  peer: RacingPeer | undefined,
+  peers: readonly RacingPeer[],
   output: Output,
 ): Promise<BenchReport> {
   const { engine, model, chosen } = session;
   const { signal } = output;
   const { rounds, decodeTokens, policy, kv } = settings;
+  const batchTokens = Math.max(4, decodeTokens >> 1);
   const { config } = model;
   const { details } = engine.runner;
   const threads = typeof details.threads === 'number' ? details.threads : undefined;
@@ -71,12 +64,13 @@ export async function runBench(
   if (denseTrace === undefined) throw new Error('The engine gave no trace.');
   const denseBytes = decodeBytesPerToken(denseTrace, stored, 'project');
   await timePrefill(engine, prompt, {}, signal);
-  const { skipRuns, unreached } = await prepareSkips();
+  const work = { engine, short, prompt, decodeTokens, signal };
+  const { skipRuns, unreached } = await prepareSkips(work, settings.skips, { policy, kv }, stored);
+  const racers = peers.map((peer) => ({ peer, decode: [] as number[], prefill: [] as number[] }));
 
   const decode: number[] = [];
   const prefill: number[] = [];
-  const peerDecode: number[] = [];
-  const peerPrefill: number[] = [];
+  const jsShares: JsShares[] = [];
   const limits: Limits[] = [];
   const batch = settings.batch.map((sequences) => ({ sequences, speeds: [] as number[] }));
   const context = settings.context.map((tokens) => ({ tokens, prompt: promptOf(model, tokens), speeds: [] as number[] }));
@@ -85,50 +79,16 @@ export async function runBench(
   // Files of the program and the model come into the page cache.
   if (settings.startup) await startUp(settings.startup, [], []);
 
-  const stepsPerRound = 3 + skipRuns.length + batch.length + context.length + (settings.startup ? 1 : 0);
-  let done = 0;
-  const advance = (): void => output.progress.report('Measuring', done++, rounds * stepsPerRound);
-  for (let round = 0; round < rounds; round++) {
-    advance();
-    const limit = await measureLimits(threads ?? availableParallelism(), settings.probeSeconds, output);
-    if (limit) limits.push(limit);
-    advance();
-    const swapped = round % 2 === 1;
-    await inTurns(swapped, [
-      async () => void decode.push(await timeDecode(engine, short, decodeTokens, {}, signal)),
-      async () => void (peer && peerDecode.push(await peer.process.decode(peer.threads.decode, short, decodeTokens))),
-    ]);
-    advance();
-    await inTurns(swapped, [
-      async () => void prefill.push(await timePrefill(engine, prompt, {}, signal)),
-      async () => void (peer && peerPrefill.push(await peer.process.prefill(peer.threads.prefill512, prompt))),
-    ]);
-    for (const run of skipRuns) {
-      advance();
-      await inTurns(swapped, [
-        async () => void run.denseDecode.push(await timeDecode(engine, short, decodeTokens, {}, signal)),
-        async () => void run.decode.push(await timeDecode(engine, short, decodeTokens, run.setting, signal)),
-      ]);
-      await inTurns(swapped, [
-        async () => void run.densePrefill.push(await timePrefill(engine, prompt, {}, signal)),
-        async () => void run.prefill.push(await timePrefill(engine, prompt, run.setting, signal)),
-      ]);
-    }
-    for (const { sequences, speeds } of batch) {
-      advance();
-      speeds.push(await timeBatchDecode(engine.runner, short, sequences, Math.max(4, decodeTokens >> 1), signal));
-    }
-    for (const { prompt: long, speeds } of context) {
-      advance();
-      speeds.push(await timeDecode(engine, long, Math.max(4, decodeTokens >> 1), {}, signal));
-    }
-    if (settings.startup) {
-      advance();
-      await startUp(settings.startup, firstTokens, peaks);
-    }
+  const counts = settings.threadSweep && threads !== undefined ? threadCounts(Math.min(64, availableParallelism())) : [];
+  const rowsOfSweep = Math.max(prefillTokens, decodePromptTokens + batchTokens) + 8;
+  const sweep = await ThreadSweep.open(session.backend, model, counts, rowsOfSweep, output);
+  try {
+    await measureRounds();
+  } finally {
+    await sweep.close();
   }
 
-  const skip = skipRuns.map(describeSkip);
+  const skip = skipRuns.map((run) => describeSkip(run, denseBytes));
   const line = fitLine(skip.map(({ bytesLeft, decodeTimeLeft }) => ({ x: bytesLeft, y: decodeTimeLeft })));
   const read = limits.map(({ all }) => all.readBytesPerSecond);
   const peak = limits.flatMap(({ all }) => all.int8MacsPerSecond ?? []);
@@ -138,10 +98,14 @@ export async function runBench(
   const tensorTypes: Record<string, number> = {};
   for (const { type, data } of model.tensors.values())
     tensorTypes[type] = (tensorTypes[type] ?? 0) + (data.kind === 'file' ? data.sizeBytes : data.bytes.byteLength);
-  const peerSpeeds = peer && { decode: spreadOf(peerDecode), prefill512: spreadOf(peerPrefill) };
+  const batchRows = batch.map(({ sequences, speeds }) => ({
+    sequences,
+    tokensPerSecond: spreadOf(speeds),
+    overOne: oneSequence ? ratioSpread(speeds, oneSequence) : null,
+  }));
 
-  return {
-    schemaVersion: 1,
+  const measured = {
+    schemaVersion: 1 as const,
     date: new Date().toISOString(),
     machine: {
       cpu: cpus()[0]?.model.trim() ?? 'unknown',
@@ -169,44 +133,71 @@ export async function runBench(
     bandwidthShare: read.length === rounds ? spreadOf(decode.map((speed, i) => (speed * denseBytes) / (read[i] as number))) : null,
     int8Share:
       peak.length === rounds ? spreadOf(prefill.map((speed, i) => ((speed / prefillTokens) * promptMacs) / (peak[i] as number))) : null,
-    batch: batch.map(({ sequences, speeds }) => ({
-      sequences,
-      tokensPerSecond: spreadOf(speeds),
-      overOne: oneSequence ? ratioSpread(speeds, oneSequence) : null,
-    })),
+    batch: batchRows,
+    batch8: batchRows.find(({ sequences }) => sequences === 8)?.overOne ?? null,
     context: context.map(({ tokens, speeds }) => ({ tokens, decode: spreadOf(speeds) })),
     startup: settings.startup ? { firstTokenMs: spreadOf(firstTokens), peakRssBytes: spreadOf(peaks), answerTokens: startupTokens } : null,
-    peers: peer && peerSpeeds ? { [peer.name]: describePeer(peer, peerSpeeds) } : {},
-    ratios: peer ? { [peer.name]: { decode: ratioSpread(decode, peerDecode), prefill512: ratioSpread(prefill, peerPrefill) } } : {},
+    threads: sweep.rows(),
+    jsShare: { engine: spreadOf(jsShares.map(({ engine }) => engine)), runner: spreadOf(jsShares.map(({ runner }) => runner)) },
+    peers: Object.fromEntries(racers.map((racer) => [racer.peer.name, describePeer(racer)])),
+    ratios: Object.fromEntries(
+      racers.map((racer): [string, Speeds] => [
+        racer.peer.name,
+        { decode: ratioSpread(decode, racer.decode), prefill512: ratioSpread(prefill, racer.prefill) },
+      ]),
+    ),
   };
+  // The prompt of the start-up is short; a little more than it counts is nothing beside the weights.
+  const kvBytes = (startupTokens + decodePromptTokens) * config.layers * stored.kvRow;
+  return { ...measured, targets: targetsOf(measured, kvBytes) };
 
-  async function prepareSkips(): Promise<{ skipRuns: SkipRun[]; unreached: UnreachedSkip[] }> {
-    const skipRuns: SkipRun[] = [];
-    const unreached: UnreachedSkip[] = [];
-    for (const skip of settings.skips) {
-      const setting: SkipSetting = { budget: { skip }, policy, kv };
-      try {
-        const answer = await generate(engine, short, decodeTokens + 1, setting, signal, true);
-        const read = await generate(engine, prompt, 1, setting, signal);
-        if (answer.trace === undefined) throw new Error('The engine gave no trace.');
-        skipRuns.push({
-          skip,
-          setting,
-          held: answer.skip.decode.skip,
-          prefillHeld: read.skip.prefill.skip,
-          bytesPerToken: decodeBytesPerToken(answer.trace, stored, kv),
-          macsLeft: promptMacsLeft(config, prefillTokens, read.skip.prefill.net),
-          decode: [],
-          denseDecode: [],
-          prefill: [],
-          densePrefill: [],
-        });
-      } catch (error) {
-        if (!(error instanceof UnreachableBudgetError)) throw error;
-        unreached.push({ skip, reason: error.message });
+  async function measureRounds(): Promise<void> {
+    const fixedSteps = 4 + (counts.length > 0 ? 1 : 0) + (settings.startup ? 1 : 0);
+    const stepsPerRound = fixedSteps + skipRuns.length + batch.length + context.length;
+    let done = 0;
+    const advance = (): void => output.progress.report('Measuring', done++, rounds * stepsPerRound);
+    for (let round = 0; round < rounds; round++) {
+      const swapped = round % 2 === 1;
+      advance();
+      const limit = await measureLimits(threads ?? availableParallelism(), settings.probeSeconds, output);
+      if (limit) limits.push(limit);
+      advance();
+      await inTurns(swapped, [
+        async () => void decode.push(await timeDecode(engine, short, decodeTokens, {}, signal)),
+        ...racers.map(
+          (racer) => async () => void racer.decode.push(await racer.peer.process.decode(racer.peer.threads.decode, short, decodeTokens)),
+        ),
+      ]);
+      advance();
+      await inTurns(swapped, [
+        async () => void prefill.push(await timePrefill(engine, prompt, {}, signal)),
+        ...racers.map(
+          (racer) => async () => void racer.prefill.push(await racer.peer.process.prefill(racer.peer.threads.prefill512, prompt)),
+        ),
+      ]);
+      for (const run of skipRuns) {
+        advance();
+        await timeSkip(run, work, swapped);
+      }
+      for (const { sequences, speeds } of batch) {
+        advance();
+        speeds.push(await timeBatchDecode(engine.runner, short, sequences, batchTokens, signal));
+      }
+      for (const { prompt: long, speeds } of context) {
+        advance();
+        speeds.push(await timeDecode(engine, long, batchTokens, {}, signal));
+      }
+      advance();
+      jsShares.push(await measureJsShares(engine, short, decodeTokens, signal));
+      if (counts.length > 0) {
+        advance();
+        await sweep.round(short, prompt, batchTokens, swapped, signal);
+      }
+      if (settings.startup) {
+        advance();
+        await startUp(settings.startup, firstTokens, peaks);
       }
     }
-    return { skipRuns, unreached };
   }
 
   async function startUp({ main, words }: NonNullable<BenchSettings['startup']>, times: number[], memory: number[]): Promise<void> {
@@ -214,32 +205,14 @@ export async function runBench(
     times.push(firstTokenMs);
     memory.push(peakRssBytes);
   }
-
-  function describeSkip(run: SkipRun): SkipRow {
-    const decodeSpeedup = ratioSpread(run.decode, run.denseDecode);
-    return {
-      skip: run.skip,
-      held: run.held,
-      prefillHeld: run.prefillHeld,
-      bytesLeft: run.bytesPerToken / denseBytes,
-      macsLeft: run.macsLeft,
-      decodeSpeedup,
-      prefillSpeedup: ratioSpread(run.prefill, run.densePrefill),
-      decodeTimeLeft: 1 / decodeSpeedup.median,
-    };
-  }
-}
-
-/** One after the other; swapped in every second round, because whoever comes second finds warmer caches. */
-async function inTurns(swapped: boolean, turns: readonly (() => Promise<void>)[]): Promise<void> {
-  for (const turn of swapped ? [...turns].reverse() : turns) await turn();
 }
 
 /** What the started program answers: long enough that memory has reached its peak. */
 export const startupTokens = 64;
 
-function describePeer({ version, threads, tried, details }: RacingPeer, speeds: Speeds): PeerReport {
-  return { ...speeds, version, threads, tried, details };
+function describePeer({ peer, decode, prefill }: { peer: RacingPeer; decode: number[]; prefill: number[] }): PeerReport {
+  const { version, threads, tried, details } = peer;
+  return { decode: spreadOf(decode), prefill512: spreadOf(prefill), version, threads, tried, details };
 }
 
 function medianOrNull(values: readonly number[], unit: number): number | null {

@@ -28,3 +28,7 @@ export function fitLine(points: readonly { readonly x: number; readonly y: numbe
   const slope = xy / xx;
   return { slope, intercept: meanY - slope * meanX };
 }
+
+export function scaledSpread({ median, low, high }: Spread, factor: number): Spread {
+  return { median: median * factor, low: low * factor, high: high * factor };
+}

@@ -16,7 +16,7 @@ export function threadCounts(most: number): readonly number[] {
 
 /** Finds the peer's best thread counts on this machine as it is now: the best of `tries` short runs each, by turns. */
 export async function tunePeer(
-  peer: PeerProcess,
+  peer: Pick<PeerProcess, 'decode' | 'prefill'>,
   most: number,
   prompts: { readonly decode: Int32Array; readonly prefill: Int32Array },
   tries: number,

@@ -26,6 +26,20 @@ export function gather(most: number): (text: string, before: readonly string[] |
   };
 }
 
+/** Names out of a list, each once, separated by commas or given several times. */
+export function gatherChoices<T extends string>(choices: readonly T[]): (text: string, before: readonly T[] | undefined) => readonly T[] {
+  return (text, before = []) => {
+    const all = [...before];
+    for (const part of text.split(',')) {
+      const choice = choices.find((name) => name === part.trim());
+      if (choice === undefined) throw new InvalidArgumentError(`Allowed choices are ${choices.join(', ')}.`);
+      if (all.includes(choice)) throw new InvalidArgumentError('Each can be given once.');
+      all.push(choice);
+    }
+    return all;
+  };
+}
+
 /** `key=value`, several times; values are JSON where they can be read as such (`3`, `[1,2]`), else text. */
 export function gatherPairs(
   most: number,

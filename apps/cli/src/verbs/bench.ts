@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { benchSvg } from '../bench/bench-svg.js';
 import { benchTable } from '../bench/bench-table.js';
-import { builtFile, type FoundPeer, findPeer, peerProgram } from '../bench/find-peer.js';
+import { builtFile, type FoundPeer, findPeer, type PeerName, peerModel } from '../bench/find-peer.js';
 import { PeerProcess } from '../bench/peer-process.js';
 import { type BenchSettings, type RacingPeer, runBench, startupTokens } from '../bench/run-bench.js';
 import { tunePeer } from '../bench/tune-peer.js';
@@ -14,7 +14,9 @@ import { withEngine } from '../session/session.js';
 import { type OpenModel, withModel } from '../session/with-model.js';
 
 export interface BenchOptions extends ModelOptions {
-  readonly against?: string;
+  readonly against?: readonly PeerName[];
+  /** The Python that has llama-cpp-python. */
+  readonly python?: string;
   readonly rounds?: number;
   readonly tokens?: number;
   readonly skip?: readonly number[];
@@ -23,19 +25,20 @@ export interface BenchOptions extends ModelOptions {
   readonly policy?: string;
   readonly kv?: 'project' | 'absent' | 'alias';
   readonly quick?: boolean;
-  /** commander's form of --no-startup. */
+  /** commander's form of --no-startup and --no-thread-sweep. */
   readonly startup: boolean;
+  readonly threadSweep: boolean;
   readonly svg?: string;
   readonly out?: string;
 }
 
-/** Measures speed on this machine: dense, under budgets, and beside a peer. */
+/** Measures speed on this machine: dense, under budgets, and beside peers. */
 export async function bench(reference: string, options: BenchOptions, output: Output): Promise<void> {
-  const { against, quick = false } = options;
+  const { against = [], python, quick = false } = options;
   // What is missing is said before minutes are spent.
-  const found = against === undefined ? undefined : findPeer(against, output.io.env);
-  const program = found && peerProgram(found.name);
+  const found = against.map((name) => findPeer(name, output.io.env, python));
   await withModel({ reference, options, gatesWanted: true }, output, async (open) => {
+    const entrants = found.map((peer) => ({ peer, modelPath: peerModel(peer.name, open.model, ggufPath(peer, open), output.io.env) }));
     const settings = await settingsOf(open, options, output);
     const needed = tokensNeeded(settings);
     const { contextLength } = open.model.config;
@@ -50,9 +53,9 @@ export async function bench(reference: string, options: BenchOptions, output: Ou
     const load = { maxTokens: needed.rows, ...(threads !== undefined && { threads }) };
     const report = await withEngine(open, load, output, async (engine) => {
       const loadMs = performance.now() - startedMs;
-      const measure = (peer?: RacingPeer) => runBench({ ...open, engine, loadMs, backendWords: '' }, settings, peer, output);
-      if (!found || program === undefined) return measure();
-      return withPeer(found, program, open, needed.context, quick, output, measure);
+      return withPeers(entrants, open, needed.context, quick, output, (peers) =>
+        runBench({ ...open, engine, loadMs, backendWords: '' }, settings, peers, output),
+      );
     });
     output.progress.clear();
     if (options.svg !== undefined) await writeText(options.svg, benchSvg(report), 'SVG', output);
@@ -83,11 +86,12 @@ async function settingsOf(open: OpenModel, options: BenchOptions, output: Output
     rounds: options.rounds ?? (quick ? 2 : 6),
     decodeTokens: options.tokens ?? (quick ? 16 : 128),
     skips: (options.skip ?? (quick ? [0, 50] : [0, 10, 25, 50, 75])).map((percentage) => percentage / 100),
-    batch: options.batch ?? [],
+    batch: options.batch ?? [1, 8],
     context: options.context ?? [],
     policy: policy ?? defaultPolicyName,
     kv: options.kv ?? open.chosen?.adapter.calibration?.kv ?? 'project',
     probeSeconds: quick ? 0.05 : 0.25,
+    threadSweep: options.threadSweep,
     startup: main === undefined ? undefined : { main, words },
   };
 }
@@ -99,30 +103,40 @@ function tokensNeeded({ decodeTokens, batch, context }: BenchSettings): { contex
   return { context: longest, rows: Math.max(longest, together) };
 }
 
-async function withPeer<T>(
-  found: FoundPeer,
-  program: string,
+function ggufPath({ name }: FoundPeer, { model }: OpenModel): string {
+  const { path } = model;
+  if (path?.endsWith('.gguf')) return path;
+  throw new UsageError(`Peer "${name}" races on GGUF files only.`, 'Give a GGUF file, or leave --against out.', { what: '--against' });
+}
+
+/** Opens the model in each peer, finds its best thread counts, and ends all their processes whatever happens. */
+async function withPeers<T>(
+  entrants: readonly { readonly peer: FoundPeer; readonly modelPath: string }[],
   open: OpenModel,
   contextTokens: number,
   quick: boolean,
   output: Output,
-  use: (peer: RacingPeer) => Promise<T>,
+  use: (peers: readonly RacingPeer[]) => Promise<T>,
 ): Promise<T> {
-  const { path } = open.model;
-  if (path === undefined || !path.endsWith('.gguf'))
-    throw new UsageError(`Peer "${found.name}" reads GGUF files only.`, 'Give a GGUF file, or leave --against out.', { what: '--against' });
-  const racer = new PeerProcess(found, program, output.signal);
+  const processes: PeerProcess[] = [];
   try {
-    output.progress.report(`Opening the model in ${found.name}`);
-    const details = await racer.open(path, Math.max(1024, contextTokens));
+    const racing: RacingPeer[] = [];
     const prompts = { decode: promptOf(open.model, decodePromptTokens), prefill: promptOf(open.model, prefillTokens) };
     const most = Math.min(64, availableParallelism());
-    const tuned = await tunePeer(racer, most, prompts, quick ? 1 : 3, (done, total) =>
-      output.progress.report(`Looking for the best thread count of ${found.name}`, done, total),
-    );
-    return await use({ ...tuned, name: found.name, version: found.version, process: racer, details });
+    for (const { peer, modelPath } of entrants) {
+      const { name, version } = peer;
+      const racer = new PeerProcess(name, peer.start, output.signal);
+      processes.push(racer);
+      output.progress.report(`Opening the model in ${name}`);
+      const details = await racer.open(modelPath, Math.max(1024, contextTokens));
+      const tuned = await tunePeer(racer, most, prompts, quick ? 1 : 3, (done, total) =>
+        output.progress.report(`Looking for the best thread count of ${name}`, done, total),
+      );
+      racing.push({ ...tuned, name, version, process: racer, details });
+    }
+    return await use(racing);
   } finally {
-    racer.close();
+    for (const racer of processes) racer.close();
   }
 }
 
