@@ -1,4 +1,5 @@
 import { GateskipError } from '@gateskip/errors';
+import type { PolicyNeed } from './policy.js';
 
 /** A budget that is not one: a wrong word, a share outside its range, no number. */
 export class InvalidBudgetError extends GateskipError {
@@ -44,14 +45,17 @@ export class UnknownPolicyError extends GateskipError {
   }
 }
 
-/** The policy needs gates or a calibration, and there is none. */
+const REMEDIES: Readonly<Record<PolicyNeed, string>> = {
+  gates: 'Load a gate adapter, or use policy random or static.',
+  calibration: 'Use an adapter with a calibration: gateskip fit makes one.',
+  profile: 'Give a profile of the model: gateskip profile makes one.',
+  scores: 'It only works on texts that are known in advance, for analysis: open the sequence with the scores of its text.',
+};
+
+/** The policy needs gates, a calibration, a profile or the scores of its text, and there is none. */
 export class PolicyNeedsError extends GateskipError {
-  constructor(policy: string, need: 'gates' | 'calibration') {
-    const remedy =
-      need === 'gates'
-        ? 'Load a gate adapter, or use policy random or static.'
-        : 'Use an adapter with a calibration: gateskip fit makes one.';
-    super('GS_POLICY_NEEDS', `Policy ${policy} needs ${need}.`, remedy, { what: policy, need });
+  constructor(policy: string, need: PolicyNeed) {
+    super('GS_POLICY_NEEDS', `Policy ${policy} needs ${need}.`, REMEDIES[need], { what: policy, need });
   }
 }
 

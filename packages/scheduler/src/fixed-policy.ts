@@ -3,7 +3,7 @@ import type { Policy, PolicyContext, PolicyFactory, SequencePolicy, SequenceStar
 import { checkObservation, checkRows, checkStart, pinnedRows } from './sequence-checks.js';
 
 /** Rows of one plan that never changes: as many as anyone can have. */
-const ANY_SPAN = 0x7fff_ffff;
+export const ANY_SPAN = 0x7fff_ffff;
 
 /** A policy whose plan is the same at every position, but for the pinned first tokens. */
 export function fixedPolicy(factory: PolicyFactory, context: PolicyContext, plan: Plan, pinnedTokens: number): Policy {

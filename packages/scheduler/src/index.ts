@@ -5,4 +5,15 @@ export { InvalidBudgetError, PolicyNeedsError, SequenceOrderError, UnknownPolicy
 export type { Intervals } from './intervals.js';
 export { fixedIntervals, growingIntervals } from './intervals.js';
 export { createPolicy, defaultPolicyName, policies } from './policies.js';
-export type { Budget, Observation, Policy, PolicyContext, PolicyFactory, SequencePolicy, SequenceStart } from './policy.js';
+export type {
+  Budget,
+  BudgetPromise,
+  Observation,
+  Policy,
+  PolicyContext,
+  PolicyFactory,
+  PolicyNeed,
+  SequencePolicy,
+  SequenceStart,
+} from './policy.js';
+export type { BranchProfile } from './profile.js';

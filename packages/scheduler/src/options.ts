@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '@gateskip/errors';
-import { branchCount, type KvMode } from '@gateskip/gate';
+import { branchCount, type KvMode, type Plan } from '@gateskip/gate';
 import { type Intervals, readIntervals } from './intervals.js';
 import type { PolicyContext } from './policy.js';
 
@@ -12,12 +12,14 @@ export interface CommonOptions {
   /** First tokens of a sequence that never skip. */
   readonly pinnedTokens: number;
   readonly kv: KvMode;
+  /** `{ standIns }` where the option is given, to spread into plans. */
+  readonly standIns: Pick<Plan, 'standIns'>;
   /** Tokens of context at which costs by formula are taken. */
   readonly contextTokens: number;
   readonly intervals: Intervals;
 }
 
-const COMMON = ['protectedLayers', 'protectedBranches', 'pinnedTokens', 'kv', 'contextTokens', 'interval'] as const;
+const COMMON = ['protectedLayers', 'protectedBranches', 'pinnedTokens', 'kv', 'contextTokens', 'interval', 'standIns'] as const;
 const KV_MODES: readonly unknown[] = ['project', 'absent', 'alias'];
 
 /**
@@ -28,6 +30,7 @@ const KV_MODES: readonly unknown[] = ['project', 'absent', 'alias'];
  * - `pinnedTokens`: default that of the calibration, else 1.
  * - `kv`: default that of the calibration, else `project`.
  * - `contextTokens`: default 512.
+ * - `standIns`: whether skipping tokens receive the adapter's stand-ins; default true (no effect without stand-ins).
  * - `interval`: tokens between two changes of the thresholds after the prompt, or `growing` (default).
  *
  * @param more names of options that the policy reads itself
@@ -50,14 +53,42 @@ export function readOptions(context: PolicyContext, more: readonly string[] = []
   for (const layer of readIndices(options, 'protectedLayers', shape.layers) ?? []) isProtected.fill(1, 2 * layer, 2 * layer + 2);
   const kv = options.kv ?? calibration?.kv ?? 'project';
   if (!KV_MODES.includes(kv)) throw new InvalidArgumentError(`kv must be project, absent or alias, got ${JSON.stringify(kv)}.`);
+  const { standIns } = options;
+  if (standIns !== undefined && typeof standIns !== 'boolean')
+    throw new InvalidArgumentError(`Policy option standIns must be true or false, got ${JSON.stringify(standIns)}.`, '', {
+      what: 'standIns',
+    });
   return {
     isProtected,
     unprotected: branches - isProtected.reduce((sum, flag) => sum + flag, 0),
     pinnedTokens: readInteger(options, 'pinnedTokens', 0, 65_536) ?? calibration?.pinnedTokens ?? 1,
     kv: kv as KvMode,
+    standIns: standIns === undefined ? {} : { standIns },
     contextTokens: readInteger(options, 'contextTokens', 1, 2 ** 24) ?? 512,
     intervals: readIntervals(options.interval),
   };
+}
+
+/**
+ * {@link readOptions} for a policy that is told which branches skip: a default protection gives way to what is named, only a
+ * protection by name contradicts it.
+ *
+ * @param named 1 = the branch is to skip: [2L]
+ * @throws InvalidArgumentError
+ */
+export function readNamedOptions(context: PolicyContext, more: readonly string[], named: ArrayLike<number>): CommonOptions {
+  const { calibration } = context;
+  const read = readOptions(
+    {
+      ...context,
+      ...(calibration && { calibration: { ...calibration, protectedBranches: [] } }),
+      options: { protectedBranches: [], ...context.options },
+    },
+    more,
+  );
+  const both = read.isProtected.findIndex((flag, branch) => flag === 1 && named[branch]! > 0);
+  if (both >= 0) throw new InvalidArgumentError(`Branch ${both} is both dropped and protected.`, 'Take it out of one of the lists.');
+  return read;
 }
 
 export function readInteger(options: Readonly<Record<string, unknown>>, name: string, from: number, to: number): number | undefined {

@@ -5,8 +5,12 @@ import { branchThreshold } from './policies/branch-threshold.js';
 import { dense } from './policies/dense.js';
 import { globalFraction } from './policies/global-fraction.js';
 import { globalThreshold } from './policies/global-threshold.js';
+import { oracle } from './policies/oracle.js';
 import { random } from './policies/random.js';
 import { staticDrop } from './policies/static.js';
+import { staticEven } from './policies/static-even.js';
+import { staticInfluence } from './policies/static-influence.js';
+import { staticKl } from './policies/static-kl.js';
 import type { Policy, PolicyContext, PolicyFactory } from './policy.js';
 
 /** Every policy, the default first. */
@@ -18,6 +22,10 @@ export const policies: readonly PolicyFactory[] = [
   globalFraction,
   random,
   staticDrop,
+  staticEven,
+  staticInfluence,
+  staticKl,
+  oracle,
   dense,
 ];
 

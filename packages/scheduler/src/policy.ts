@@ -1,4 +1,5 @@
 import type { Calibration, GateSpec, ModelShape, Plan } from '@gateskip/gate';
+import type { BranchProfile } from './profile.js';
 
 /**
  * What a person asks for.
@@ -15,9 +16,26 @@ export interface PolicyContext {
   readonly budget: Budget;
   readonly gates?: GateSpec;
   readonly calibration?: Calibration;
+  /** Measurements of the dense model, `gateskip profile` makes them. */
+  readonly profile?: BranchProfile;
   /** Options of one policy only, validated by it. */
   readonly options?: Readonly<Record<string, unknown>>;
 }
+
+/**
+ * How a policy keeps to its {@link Policy.budget}. Rows of pinned tokens run in full and are not part of it.
+ *
+ * - `exact`: every row skips exactly that share of branch evaluations, whatever the text.
+ * - `at-most`: over a text of whatever length, no more is spent than asked (MACs by the accounting of @gateskip/gate), and
+ *   less only by what one row can save with one unit more.
+ * - `long-run`: held over a text, in expectation or by a controller; single stretches differ.
+ * - `step-share`: of the rows of each step at most the asked share skips a branch; a lone row skips nothing.
+ * - `none`: depends on the scores of the step and the company in it.
+ */
+export type BudgetPromise = 'exact' | 'at-most' | 'long-run' | 'step-share' | 'none';
+
+/** What a policy cannot do without: parts of its context, or (`scores`) of the {@link SequenceStart}. */
+export type PolicyNeed = 'gates' | 'calibration' | 'profile' | 'scores';
 
 /** One way to choose what is skipped. One file each; adding one is adding a file and a line in the list. */
 export interface PolicyFactory {
@@ -27,7 +45,8 @@ export interface PolicyFactory {
   readonly source: string;
   /** Whether one sequence's plan may depend on its batch mates. Only the published batch ranking does. */
   readonly couplesSequences: boolean;
-  readonly needs: readonly ('gates' | 'calibration')[];
+  readonly needs: readonly PolicyNeed[];
+  readonly promises: BudgetPromise;
   /** @throws InvalidBudgetError, UnreachableBudgetError, PolicyNeedsError, InvalidArgumentError: what it cannot serve, with the remedy. */
   create(context: PolicyContext): Policy;
 }
@@ -43,6 +62,11 @@ export interface Policy {
 export interface SequenceStart {
   /** Tokens of the prompt. The controller starts after them; within the prompt the thresholds stand still. */
   readonly promptTokens: number;
+  /**
+   * What skipping would lose, for every branch and every token of the very text that will run: [2L, tokens]. Only policies
+   * that need `scores` read it (analysis); a text that is still to be written has none.
+   */
+  readonly scores?: Float32Array;
 }
 
 export interface SequencePolicy {

@@ -3,6 +3,7 @@ import { branchCount } from '@gateskip/gate';
 import { validateBudget } from './budget.js';
 import { PolicyNeedsError } from './errors.js';
 import type { PolicyContext, PolicyFactory } from './policy.js';
+import { checkProfile } from './profile.js';
 
 /**
  * What every policy checks before it reads anything: the budget, what it needs, and that the calibration is of this model.
@@ -15,7 +16,9 @@ export function checkContext(factory: PolicyFactory, context: PolicyContext): vo
     throw new InvalidArgumentError(`Layers must be an integer in 1..4096, got ${shape.layers}.`);
   }
   validateBudget(context.budget);
-  for (const need of factory.needs) if (context[need] === undefined) throw new PolicyNeedsError(factory.name, need);
+  for (const need of factory.needs) {
+    if (need !== 'scores' && context[need] === undefined) throw new PolicyNeedsError(factory.name, need);
+  }
   if (gates?.position === 'after' && factory.needs.includes('gates')) {
     throw new UnsupportedError(
       `Policy ${factory.name} cannot skip by gates that read the branch's output: the score comes too late.`,
@@ -31,6 +34,7 @@ export function checkContext(factory: PolicyFactory, context: PolicyContext): vo
       );
     }
   }
+  if (context.profile !== undefined) checkProfile(context.profile, shape.layers);
   for (const row of calibration?.branchSkips ?? []) {
     if (row.length !== branches)
       throw new ShapeMismatchError('Skip shares of the calibration', [branches], [row.length], 'The adapter was made for another model.');

@@ -20,6 +20,7 @@ export interface ThresholdSource {
 export interface ThresholdSequenceSettings {
   readonly rules: readonly Rule[];
   readonly kv: KvMode;
+  readonly standIns: Pick<Plan, 'standIns'>;
   readonly pinnedTokens: number;
   readonly promptTokens: number;
   readonly intervals: Intervals;
@@ -88,7 +89,7 @@ export class ThresholdSequence implements SequencePolicy {
   }
 
   #makePlan(): Plan {
-    const { rules, kv } = this.#settings;
-    return { scorer: 'gate', rules, values: this.#source.thresholds(this.#controller.used), kv };
+    const { rules, kv, standIns } = this.#settings;
+    return { scorer: 'gate', rules, values: this.#source.thresholds(this.#controller.used), kv, ...standIns };
   }
 }

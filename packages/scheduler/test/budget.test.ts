@@ -1,6 +1,7 @@
 import { GateskipError, isGateskipError } from '@gateskip/errors';
 import { type Calibration, netFromSkips, speedupFromNet } from '@gateskip/gate';
 import {
+  type BranchProfile,
   type Budget,
   createPolicy,
   defaultPolicyName,
@@ -15,13 +16,14 @@ import {
 } from '@gateskip/scheduler';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { branches, calibrate, gates, protectedBranches, shape, simulateScores } from './support/simulation.js';
+import { branches, calibrate, gates, profile, protectedBranches, shape, simulateScores, transposed } from './support/simulation.js';
 
 const calibration = calibrate(simulateScores(7, 400, { common: 0.7, correlation: 0.8, drift: 0, offset: 0 }));
+const scores = transposed(simulateScores(8, 60, { common: 0.7, correlation: 0.8, drift: 0, offset: 0 }));
 const free = branches - protectedBranches.length;
 const planOf = (name: string, budget: Budget, options?: Record<string, unknown>, other: Partial<{ calibration: Calibration }> = {}) =>
-  createPolicy(name, { shape, gates, calibration, budget, ...(options && { options }), ...other })
-    .open({ promptTokens: 50 })
+  createPolicy(name, { shape, gates, calibration, profile, budget, ...(options && { options }), ...other })
+    .open({ promptTokens: 50, scores })
     .plan(10, 1);
 
 describe('parseBudget', () => {
@@ -153,7 +155,9 @@ describe.each(skipping)('%s', (name) => {
     for (const budget of [{ skip: 0.3 }, { net: 0.75 }, { speedup: 1.2 }]) {
       const { rules, values } = planOf(name, budget);
       for (let branch = 0; branch < branches; branch++) {
-        expect(rules[branch] === 'keep').toBe(protectedBranches.includes(branch));
+        // Whole layers stay where one of their branches must.
+        const partner = name === 'static-even' || name === 'static-influence' ? branch ^ 1 : branch;
+        expect(rules[branch] === 'keep').toBe(protectedBranches.includes(branch) || protectedBranches.includes(partner));
       }
       expect(values.reduce((sum, value) => sum + value, 0)).toBeGreaterThan(1);
     }
@@ -172,6 +176,7 @@ describe.each(skipping)('%s', (name) => {
       { kv: 'none' },
       { interval: 0 },
       { contextTokens: 0.5 },
+      { standIns: 'yes' },
     ]) {
       expect(() => planOf(name, { skip: 0.1 }, options)).toThrow(GateskipError);
       expect(() => planOf(name, { skip: 0.1 }, options)).toThrow(new RegExp(Object.keys(options)[0]!));
@@ -205,6 +210,22 @@ describe('uniform shares', () => {
   });
 });
 
+it('random takes a share per branch, and its budget is what they amount to', () => {
+  const shares = Array.from({ length: branches }, (_, branch) => (branch % 3) / 10);
+  const policy = createPolicy('random', { shape, calibration, budget: { skip: 0.5 }, options: { shares } });
+  expect(policy.open({ promptTokens: 0 }).plan(9, 1).values).toEqual(Float32Array.from(shares));
+  expect('skip' in policy.budget && Math.abs(policy.budget.skip - 0.1)).toBeLessThan(2 ** -23);
+  const wrong = (options: Record<string, unknown>) => () => createPolicy('random', { shape, budget: { skip: 0.5 }, options });
+  expect(wrong({ shares: shares.slice(1) })).toThrow(/60 numbers in 0..1/);
+  expect(wrong({ shares: shares.map(() => 2) })).toThrow(/0..1/);
+  expect(wrong({ shares, protectedLayers: [7] })).toThrow(/both dropped and protected/);
+});
+
+it.each(skipping)('%s hands the option standIns on to its plans', (name) => {
+  expect(planOf(name, { skip: 0.2 }).standIns).toBeUndefined();
+  expect(planOf(name, { skip: 0.2 }, { standIns: false }).standIns).toBe(false);
+});
+
 describe('static', () => {
   const create = (options: Record<string, unknown>) => createPolicy('static', { shape, calibration, budget: { skip: 0.1 }, options });
 
@@ -236,6 +257,16 @@ describe('createPolicy', () => {
       /too late/,
     );
     expect(() => createPolicy('random', { shape, budget: { skip: 0.1 }, options: { shares: 'calibrated' } })).toThrow(PolicyNeedsError);
+    expect(() => createPolicy('static-kl', { shape, budget: { skip: 0.1 } })).toThrow(/gateskip profile/);
+    expect(() => createPolicy('oracle', { shape, budget: { skip: 0.1 } }).open({ promptTokens: 1 })).toThrow(/texts that are known/);
+    expect(() => planOf('oracle', { skip: 0.1 }, { pinnedTokens: 0 }).rules).not.toThrow();
+  });
+
+  it('refuses a profile of another model, or a damaged one', () => {
+    const with_ = (other: Partial<BranchProfile>) => () =>
+      createPolicy('static-kl', { shape, budget: { skip: 0.1 }, profile: { ...profile, ...other } });
+    expect(with_({ removalKl: [1] })).toThrow(/another model/);
+    expect(with_({ blockInfluence: profile.blockInfluence.map(() => Number.NaN) })).toThrow(/damaged/);
   });
 
   it('refuses a calibration of another model', () => {
@@ -250,7 +281,7 @@ describe('createPolicy', () => {
         fc.dictionary(fc.constantFrom('kv', 'interval', 'layers', 'seed', 'window', 'pinnedTokens'), fc.anything()),
         (name, options) => {
           try {
-            createPolicy(name, { shape, gates, calibration, budget: { skip: 0.2 }, options });
+            createPolicy(name, { shape, gates, calibration, profile, budget: { skip: 0.2 }, options });
           } catch (error) {
             expect(isGateskipError(error), String(error)).toBe(true);
           }

@@ -2,21 +2,25 @@ import type { Plan } from '@gateskip/gate';
 import { type Budget, createPolicy, policies, SequenceOrderError, type SequencePolicy } from '@gateskip/scheduler';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { branches, calibrate, gates, runRows, shape, simulateScores } from './support/simulation.js';
+import { branches, calibrate, gates, profile, runRows, shape, simulateScores, transposed } from './support/simulation.js';
 
 const noise = { common: 0.7, correlation: 0.8, drift: 0.01, offset: 0.4 };
 const calibration = calibrate(simulateScores(7, 400, { ...noise, drift: 0, offset: 0 }));
 const TOKENS = 120;
 const texts = [simulateScores(1, TOKENS, noise), simulateScores(2, TOKENS, noise)];
 const names = policies.map((policy) => policy.name);
-const open = (name: string, promptTokens: number, budget: Budget = { skip: 0.25 }): SequencePolicy =>
-  createPolicy(name, { shape, gates, calibration, budget, ...(name === 'static' && { options: { layers: [10, 12] } }) }).open({
-    promptTokens,
-  });
+const create = (name: string, budget: Budget = { skip: 0.25 }) =>
+  createPolicy(name, { shape, gates, calibration, profile, budget, ...(name === 'static' && { options: { layers: [10, 12] } }) });
+const known = transposed(texts[0]!);
+const open = (name: string, promptTokens: number, budget?: Budget): SequencePolicy =>
+  create(name, budget).open({ promptTokens, scores: known });
 
 /** What holds for one row, as text: rules, thresholds, whether it is pinned. */
 const rowPlan = (plan: Plan, row: number): string =>
-  JSON.stringify([plan.scorer, plan.kv, plan.rules, [...plan.values], plan.pinned?.[row] ?? 0]);
+  JSON.stringify([plan.scorer, plan.kv, plan.rules, [...plan.values], plan.pinned?.[row] ?? 0, givenScores(plan, row)]);
+
+const givenScores = ({ scores }: Plan, row: number): number[] =>
+  scores === undefined ? [] : Array.from({ length: branches }, (_, branch) => scores[branch * (scores.length / branches) + row]!);
 
 /** Runs a text, cut wherever `cuts` says within what spanAt allows; the plan of every row. */
 function run(sequence: SequencePolicy, scores: readonly Float32Array[], cuts: () => number): string[] {
@@ -50,16 +54,10 @@ describe.each(names)('%s', (name) => {
   });
 
   it('never looks at another sequence', () => {
-    const policy = createPolicy(name, {
-      shape,
-      gates,
-      calibration,
-      budget: { skip: 0.25 },
-      ...(name === 'static' && { options: { layers: [3] } }),
-    });
-    const alone = run(policy.open({ promptTokens: 30 }), texts[0]!, () => 7);
-    const first = policy.open({ promptTokens: 30 });
-    const second = policy.open({ promptTokens: 11 });
+    const policy = create(name);
+    const alone = run(policy.open({ promptTokens: 30, scores: known }), texts[0]!, () => 7);
+    const first = policy.open({ promptTokens: 30, scores: known });
+    const second = policy.open({ promptTokens: 11, scores: transposed(texts[1]!) });
     const together: string[] = [];
     for (let position = 0; position < TOKENS; position++) {
       for (const [index, sequence] of [second, first].entries()) {

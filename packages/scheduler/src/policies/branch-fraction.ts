@@ -12,5 +12,6 @@ export const branchFraction: PolicyFactory = {
   source: 'GateSkip, arXiv 2510.13876 (uniform budgets); exact ranking: gateskip',
   couplesSequences: false,
   needs: ['gates'],
+  promises: 'step-share',
   create: (context) => rankedPolicy(branchFraction, context, 'fraction', 'uniform'),
 };

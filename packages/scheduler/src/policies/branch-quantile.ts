@@ -11,5 +11,6 @@ export const branchQuantile: PolicyFactory = {
   source: 'GateSkip, arXiv 2510.13876 and its public code',
   couplesSequences: true,
   needs: ['gates'],
+  promises: 'none',
   create: (context) => rankedPolicy(branchQuantile, context, 'quantile', 'uniform'),
 };

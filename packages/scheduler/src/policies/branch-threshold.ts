@@ -24,6 +24,7 @@ export const branchThreshold: PolicyFactory = {
   source: 'GateSkip, arXiv 2510.13876 (uniform budgets); streaming quantiles: gateskip',
   couplesSequences: false,
   needs: ['gates', 'calibration'],
+  promises: 'long-run',
   create(context: PolicyContext): Policy {
     checkContext(branchThreshold, context);
     const options = readOptions(context, ['window']);
@@ -35,7 +36,7 @@ export const branchThreshold: PolicyFactory = {
     checkUniformReach(branchThreshold.name, context, gates, options, target);
     const prior = calibratedScores(context.calibration!, branches);
     const rules = branchRules('threshold', options.isProtected);
-    const { intervals, kv, pinnedTokens } = options;
+    const { intervals, kv, pinnedTokens, standIns } = options;
     const shareOf = uniformShareOf(shape, gates, options, target.axis);
     const low = uniformHeld(shape, gates, options, target.axis, 0);
     const high = uniformHeld(shape, gates, options, target.axis, 1);
@@ -55,7 +56,11 @@ export const branchThreshold: PolicyFactory = {
           biasGain: BIAS_GAIN,
         });
         const source = new ScoreWindows(prior, options.isProtected, window, shareOf);
-        return new ThresholdSequence({ rules, kv, pinnedTokens, promptTokens: start.promptTokens, intervals }, controller, source);
+        return new ThresholdSequence(
+          { rules, kv, standIns, pinnedTokens, promptTokens: start.promptTokens, intervals },
+          controller,
+          source,
+        );
       },
     };
   },

@@ -10,6 +10,7 @@ export const dense: PolicyFactory = {
   source: 'gateskip',
   couplesSequences: false,
   needs: [],
+  promises: 'exact',
   create(context: PolicyContext): Policy {
     checkContext(dense, context);
     return { ...fixedPolicy(dense, context, densePlan(branchCount(context.shape)), 0), budget: { skip: 0 } };

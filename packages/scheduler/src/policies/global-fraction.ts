@@ -8,5 +8,6 @@ export const globalFraction: PolicyFactory = {
   source: 'gateskip',
   couplesSequences: false,
   needs: ['gates', 'calibration'],
+  promises: 'step-share',
   create: (context) => rankedPolicy(globalFraction, context, 'fraction', 'calibrated'),
 };

@@ -24,6 +24,7 @@ export const globalThreshold: PolicyFactory = {
   source: 'gateskip',
   couplesSequences: false,
   needs: ['gates', 'calibration'],
+  promises: 'long-run',
   create(context: PolicyContext): Policy {
     checkContext(globalThreshold, context);
     const options = readOptions(context);
@@ -41,7 +42,7 @@ export const globalThreshold: PolicyFactory = {
       );
     }
     const rules = branchRules('threshold', options.isProtected);
-    const { intervals, kv, pinnedTokens } = options;
+    const { intervals, kv, pinnedTokens, standIns } = options;
     const source: ThresholdSource = {
       wantsScores: false,
       thresholds: (used) => branchValues(thresholdAt(curve, used), options.isProtected),
@@ -65,7 +66,11 @@ export const globalThreshold: PolicyFactory = {
           intervals,
           biasGain: BIAS_GAIN,
         });
-        return new ThresholdSequence({ rules, kv, pinnedTokens, promptTokens: start.promptTokens, intervals }, controller, source);
+        return new ThresholdSequence(
+          { rules, kv, standIns, pinnedTokens, promptTokens: start.promptTokens, intervals },
+          controller,
+          source,
+        );
       },
     };
   },

@@ -14,12 +14,12 @@ export function rankedPolicy(factory: PolicyFactory, context: PolicyContext, rul
   const { shape, gates } = context;
   const target = resolveTarget(context, options.contextTokens);
   if (target.value <= 0) return fixedPolicy(factory, context, fullPlan(branchCount(shape), gates), 0);
-  const { isProtected, kv, pinnedTokens } = options;
+  const { isProtected, kv, pinnedTokens, standIns } = options;
   let values: Float32Array;
   if (shares === 'calibrated') values = Float32Array.from(calibratedShares(factory.name, context, context.calibration!, options, target));
   else {
     checkUniformReach(factory.name, context, gates, options, target);
     values = branchValues(uniformShareOf(shape, gates, options, target.axis)(target.value), isProtected);
   }
-  return fixedPolicy(factory, context, { scorer: 'gate', rules: branchRules(rule, isProtected), values, kv }, pinnedTokens);
+  return fixedPolicy(factory, context, { scorer: 'gate', rules: branchRules(rule, isProtected), values, kv, ...standIns }, pinnedTokens);
 }

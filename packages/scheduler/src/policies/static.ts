@@ -2,7 +2,7 @@ import { InvalidArgumentError } from '@gateskip/errors';
 import { branchCount } from '@gateskip/gate';
 import { branchRules } from '../branch-rules.js';
 import { fixedPolicy } from '../fixed-policy.js';
-import { readIndices, readOptions } from '../options.js';
+import { readIndices, readNamedOptions } from '../options.js';
 import type { Policy, PolicyContext, PolicyFactory } from '../policy.js';
 import { checkContext } from '../requirements.js';
 
@@ -16,6 +16,7 @@ export const staticDrop: PolicyFactory = {
   source: 'ShortGPT, arXiv 2403.03853 (dropping whole layers)',
   couplesSequences: false,
   needs: [],
+  promises: 'exact',
   create(context: PolicyContext): Policy {
     checkContext(staticDrop, context);
     const { shape, options = {} } = context;
@@ -25,20 +26,18 @@ export const staticDrop: PolicyFactory = {
     if (branches === undefined && layers === undefined) {
       throw new InvalidArgumentError('Policy static needs to know what to drop.', 'Give option branches or layers, a list of indices.');
     }
-    const dropped = new Set([...(branches ?? []), ...(layers ?? []).flatMap((layer) => [2 * layer, 2 * layer + 1])]);
-    // A default protection gives way to what is dropped by name; only a protection by name contradicts it.
-    const named: PolicyContext = {
-      ...context,
-      ...(context.calibration && { calibration: { ...context.calibration, protectedBranches: [] } }),
-      options: { protectedBranches: [], ...options },
-    };
-    const { isProtected, kv, pinnedTokens } = readOptions(named, ['branches', 'layers']);
-    for (const branch of dropped) {
-      if (isProtected[branch])
-        throw new InvalidArgumentError(`Branch ${branch} is both dropped and protected.`, 'Take it out of one of the lists.');
-    }
-    const isKept = Uint8Array.from({ length: count }, (_, branch) => Number(!dropped.has(branch)));
-    const plan = { scorer: 'none', rules: branchRules('repeat', isKept), values: new Float32Array(count), kv } as const;
-    return { ...fixedPolicy(staticDrop, context, plan, pinnedTokens), budget: { skip: dropped.size / count } };
+    const isDropped = new Uint8Array(count);
+    for (const branch of branches ?? []) isDropped[branch] = 1;
+    for (const layer of layers ?? []) isDropped.fill(1, 2 * layer, 2 * layer + 2);
+    const { kv, pinnedTokens, standIns } = readNamedOptions(context, ['branches', 'layers'], isDropped);
+    const rules = branchRules(
+      'repeat',
+      isDropped.map((flag) => 1 - flag),
+    );
+    const plan = { scorer: 'none', rules, values: new Float32Array(count), kv, ...standIns } as const;
+    const dropped = isDropped.reduce((sum, flag) => sum + flag, 0);
+    // Everything is no share that a budget can name.
+    const skip = Math.min(dropped / count, 1 - Number.EPSILON);
+    return { ...fixedPolicy(staticDrop, context, plan, pinnedTokens), budget: { skip } };
   },
 };

@@ -1,6 +1,6 @@
 import type { Calibration, CalibrationKnot, GateSpec, ModelShape, Plan } from '@gateskip/gate';
-import { branchCount, denseRowMacs, netFromSkips, planMacs } from '@gateskip/gate';
-import type { Observation, SequencePolicy } from '@gateskip/scheduler';
+import { branchCount, denseRowMacs, netFromSkips, planMacs, randomScore, rankFraction, rankQuantile } from '@gateskip/gate';
+import type { BranchProfile, Observation, SequencePolicy } from '@gateskip/scheduler';
 
 /** Sizes of SmolLM2-135M. */
 export const shape: ModelShape = {
@@ -15,6 +15,17 @@ export const shape: ModelShape = {
 export const gates: GateSpec = { variant: 'scalar', sharing: 'separate', position: 'before', multiplies: false };
 export const branches = branchCount(shape);
 export const protectedBranches = [0, 1, 2, 3, 59];
+
+/** A made-up profile: middle layers matter least, attention less than MLPs, and no two the same. */
+export const profile: BranchProfile = {
+  blockInfluence: Array.from({ length: shape.layers }, (_, layer) => 0.05 + 0.001 * (layer - 16.3) ** 2),
+  removalKl: Array.from({ length: branches }, (_, branch) => (branch % 2 === 0 ? 0.04 : 0.15) + 0.0004 * (branch - 31.7) ** 2),
+};
+
+/** Scores of some tokens as an oracle is given them: [2L, tokens]. */
+export function transposed(scores: readonly Float32Array[]): Float32Array {
+  return Float32Array.from({ length: branches * scores.length }, (_, at) => scores[at % scores.length]![Math.floor(at / scores.length)]!);
+}
 
 /** How scores of a text move. All in units of the logit. */
 export interface TextNoise {
@@ -84,24 +95,58 @@ export function calibrate(scores: readonly Float32Array[]): Calibration {
   return { kv: 'project', tokens: scores.length, protectedBranches, pinnedTokens: 1, curve, branchSkips, levels, branchQuantiles };
 }
 
-/** What a backend would do with some rows of a text under a plan, scores given. */
-export function runRows(plan: Plan, position: number, scores: readonly Float32Array[]): Observation & { readonly skipped: number } {
+/** What a backend would do with some rows of a text under a plan whose gates give the scores; K/V rows as `project` keeps them. */
+export function runRows(
+  plan: Plan,
+  position: number,
+  scores: readonly Float32Array[],
+  kvRowsBefore?: readonly number[],
+): Observation & { readonly skipped: number; readonly keptRows: Uint8Array; readonly kvRowsAfter: readonly number[] } {
   const rows = scores.length;
   const kept = new Uint32Array(branches);
   const keptRows = new Uint8Array(branches * rows);
   const flat = new Float32Array(branches * rows);
   for (let branch = 0; branch < branches; branch++) {
+    const own = Float32Array.from({ length: rows }, (_, row) => {
+      if (plan.scorer === 'given') return plan.scores![branch * rows + row]!;
+      return plan.scorer === 'random' ? randomScore(plan.seed ?? 0, position + row, branch) : scores[row]![branch]!;
+    });
+    const skipped = skippedRows(plan, branch, own);
+    flat.set(own, branch * rows);
     for (let row = 0; row < rows; row++) {
-      const score = scores[row]![branch]!;
-      flat[branch * rows + row] = score;
-      const skips = plan.rules[branch] === 'threshold' && !plan.pinned?.[row] && score <= plan.values[branch]!;
-      keptRows[branch * rows + row] = Number(!skips);
-      kept[branch]! += Number(!skips);
+      keptRows[branch * rows + row] = 1 - skipped[row]!;
+      kept[branch]! += 1 - skipped[row]!;
     }
   }
-  const { spent, dense } = planMacs({ shape, gates, plan, position, rows, keptRows });
+  const { spent, dense, kvRowsAfter } = planMacs({
+    shape,
+    gates,
+    plan,
+    position,
+    rows,
+    keptRows,
+    ...(kvRowsBefore && { kvRowsBefore }),
+  });
   const skipped = branches * rows - kept.reduce((sum, count) => sum + count, 0);
-  return { position, rows, kept, macs: spent, denseMacs: dense, scores: flat, skipped };
+  return { position, rows, kept, macs: spent, denseMacs: dense, scores: flat, skipped, keptRows, kvRowsAfter };
+}
+
+/** 1 = skips: [rows] */
+function skippedRows(plan: Plan, branch: number, scores: Float32Array): Uint8Array {
+  const value = plan.values[branch]!;
+  const pinned = plan.pinned ?? new Uint8Array(scores.length);
+  switch (plan.rules[branch]) {
+    case 'threshold':
+      return pinned.map((pin, row) => Number(pin === 0 && scores[row]! <= value));
+    case 'fraction':
+      return rankFraction(scores, pinned, value);
+    case 'quantile':
+      return rankQuantile(scores, pinned, value);
+    case 'repeat':
+      return pinned.map((pin) => Number(pin === 0 && value === 0));
+    default:
+      return new Uint8Array(scores.length);
+  }
 }
 
 /** Decodes a whole text token by token after its prompt; what each decode step held, and of which weight. */
