@@ -29,17 +29,19 @@ struct RowsOf {
     for (size_t i = 0; i < padded; i += 16) S::store(out + i, S::mul(S::mul(S::load(x + i), s), S::load(weight + i)));
   }
 
-  static void quantize(const float* x, size_t blocks, int8_t* quants, float* scales, int32_t* sums) {
-    for (size_t block = 0; block < blocks; ++block, x += 32, quants += 32) {
-      const F a = S::load(x);
-      const F b = S::load(x + 16);
+  static void quantize(const float* x, size_t blocks, const QuantizedRow& to) {
+    for (size_t block = 0; block < blocks; ++block) {
+      const F a = S::load(x + 32 * block);
+      const F b = S::load(x + 32 * block + 16);
+      int8_t* quants = to.quants + 32 * block;
       const float largest = S::largest(S::max(S::abs(a), S::abs(b)));
       // Zero for finite values, NaN as soon as one is not: the maximum alone may miss a NaN.
       const float poison = S::sum(S::fma(a, S::zero(), S::mul(b, S::zero())));
       if (!(poison == 0.0f) || !(largest > 0.0f)) {
         memset(quants, 0, 32);
-        scales[block] = poison;
-        sums[block] = poison == 0.0f ? 0 : 1;
+        to.scales[block] = poison;
+        to.offsets[block] = 0;
+        to.minimumWeights[block] = poison;
         continue;
       }
       const F inverse = S::set1(127.0f / largest);
@@ -47,8 +49,10 @@ struct RowsOf {
       const I qb = S::toInt(S::mul(b, inverse));
       S::storeInt8(quants, qa);
       S::storeInt8(quants + 16, qb);
-      scales[block] = largest / 127.0f;
-      sums[block] = S::isum(S::iadd(qa, qb));
+      const int32_t sum = S::isum(S::iadd(qa, qb));
+      to.scales[block] = largest / 127.0f;
+      to.offsets[block] = -8 * sum;
+      to.minimumWeights[block] = to.scales[block] * static_cast<float>(sum);
     }
   }
 

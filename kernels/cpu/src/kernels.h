@@ -8,13 +8,23 @@
 
 namespace gateskip {
 
-// Rows of activations, as floats and (where a block-format weight reads them) as int8 with one scale per block of 32.
+// Rows of activations, as floats and (where a block-format weight reads them) as int8 with one scale per block of 32. What
+// a product needs of a block beside its quants is kept ready: a matrix reads it once per row and tile.
 struct Activations {
-  const float* values = nullptr;    // [rows, stride] f32, zero beyond the real columns
-  size_t stride = 0;                // multiple of 32
-  const int8_t* quants = nullptr;   // [rows, stride]
-  const float* scales = nullptr;    // [rows, stride / 32]
-  const int32_t* sums = nullptr;    // [rows, stride / 32]: sum of a block's quants
+  const float* values = nullptr;         // [rows, stride] f32, zero beyond the real columns
+  size_t stride = 0;                     // multiple of 32
+  const int8_t* quants = nullptr;        // [rows, stride]
+  const float* scales = nullptr;         // [rows, stride / 32]
+  const int32_t* offsets = nullptr;      // [rows, stride / 32]: -8 x the sum of a block's quants
+  const float* minimumWeights = nullptr; // [rows, stride / 32]: scale x the sum of a block's quants
+};
+
+// Where one row's int8 form goes.
+struct QuantizedRow {
+  int8_t* quants;
+  float* scales;
+  int32_t* offsets;
+  float* minimumWeights;
 };
 
 // One query row against K/V rows of one K/V head, for the `group` query heads that share it.
@@ -43,7 +53,7 @@ struct Kernels {
   // out = x * scale * weight, padded length.
   void (*scaleBy)(const float* x, float scale, const float* weight, float* out, size_t padded);
   // int8 per block of 32: scale = max|x| / 127; a block that is not finite gets a NaN scale, so that it stays visible.
-  void (*quantize)(const float* x, size_t blocks, int8_t* quants, float* scales, int32_t* sums);
+  void (*quantize)(const float* x, size_t blocks, const QuantizedRow& to);
   // out = silu(gate) * up
   void (*siluMultiply)(const float* gate, const float* up, float* out, size_t padded);
   void (*silu)(float* x, size_t padded);

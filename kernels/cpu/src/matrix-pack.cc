@@ -45,30 +45,31 @@ void packBytes(const uint8_t* source, size_t lane, uint8_t* quants) {
 
 void packBlocks(const PackedMatrix& m, SourceType type, const uint8_t* row, size_t lane, uint8_t* tile) {
   const BlockLayout layout = layoutOf(type);
+  const GroupLayout group = groupLayout(m.format);
   for (size_t block = 0; block < m.blocks; ++block) {
     const uint8_t* from = row + block * layout.bytes;
-    const size_t slot = (block * tileRows + lane) * 2;
-    std::memcpy(tile + slot, from, 2);
-    if (m.format == PackedFormat::q4Min) std::memcpy(tile + m.minimumsOffset + slot, from + 2, 2);
+    std::memcpy(tile + group.scales(block) + lane * 2, from, 2);
+    if (m.format == PackedFormat::q4Min) std::memcpy(tile + group.minimums(block) + lane * 2, from + 2, 2);
     if (m.format == PackedFormat::q8)
-      packBytes(from + layout.quants, lane, tile + m.quantsOffset + block * 512);
+      packBytes(from + layout.quants, lane, tile + group.quants(block));
     else
-      packNibbles(from + layout.quants, lane, tile + m.quantsOffset + block * 256);
+      packNibbles(from + layout.quants, lane, tile + group.quants(block));
   }
 }
 
 float unpackQuant(const PackedMatrix& m, const uint8_t* tile, size_t lane, size_t block, size_t column) {
-  const uint8_t* quants = tile + m.quantsOffset;
-  const float scale = f16ToFloat(half(tile + (block * tileRows + lane) * 2));
+  const GroupLayout group = groupLayout(m.format);
+  const uint8_t* quants = tile + group.quants(block);
+  const float scale = f16ToFloat(half(tile + group.scales(block) + lane * 2));
   if (m.format == PackedFormat::q8) {
-    const int quant = quants[block * 512 + (column / 4) * 64 + lane * 4 + column % 4];
+    const int quant = quants[(column / 4) * 64 + lane * 4 + column % 4];
     return scale * static_cast<float>(quant - 128);
   }
   const size_t within = column % 16;
-  const uint8_t byte = quants[block * 256 + (within / 4) * 64 + lane * 4 + within % 4];
+  const uint8_t byte = quants[(within / 4) * 64 + lane * 4 + within % 4];
   const int quant = column < 16 ? byte & 15 : byte >> 4;
   if (m.format == PackedFormat::q4) return scale * static_cast<float>(quant - 8);
-  const float minimum = f16ToFloat(half(tile + m.minimumsOffset + (block * tileRows + lane) * 2));
+  const float minimum = f16ToFloat(half(tile + group.minimums(block) + lane * 2));
   return scale * static_cast<float>(quant) + minimum;
 }
 
@@ -105,8 +106,8 @@ size_t sourceRowBytes(SourceType type, size_t columns) {
 }
 
 void packTile(const PackedMatrix& m, SourceType type, const uint8_t* source, size_t tile, uint8_t* out) {
+  // Rows and blocks that do not exist keep a scale of zero.
   std::memset(out, 0, m.tileBytes);
-  if (m.format == PackedFormat::q8) std::memset(out + m.quantsOffset, 0x80, m.tileBytes - m.quantsOffset);
   const size_t rowBytes = sourceRowBytes(type, m.columns);
   for (size_t lane = 0; lane < tileRows; ++lane) {
     const size_t row = tile * tileRows + lane;

@@ -18,12 +18,18 @@ namespace {
 // Reads by pread, not by mapping: a file that shrinks meanwhile gives a short read here instead of a signal.
 class TensorReader {
  public:
-  const uint8_t* read(const TensorSource& tensor) {
-    if (tensor.bytes != nullptr) return tensor.bytes;
+  // Opens the tensor's file and finds its bytes inside it.
+  void check(const TensorSource& tensor) {
+    if (tensor.bytes != nullptr) return;
     open(tensor.path);
     if (tensor.offset > fileBytes_ || tensor.sizeBytes > fileBytes_ - tensor.offset)
       fail(StatusCode::io, "Tensor " + tensor.name + " ends at byte " + std::to_string(tensor.offset + tensor.sizeBytes) + ", the file has " +
                                std::to_string(fileBytes_) + ".");
+  }
+
+  const uint8_t* read(const TensorSource& tensor) {
+    check(tensor);
+    if (tensor.bytes != nullptr) return tensor.bytes;
     uint8_t* target = buffer_.ensure(tensor.sizeBytes);
     size_t done = 0;
     while (done < tensor.sizeBytes) {
@@ -60,17 +66,12 @@ class TensorReader {
   AlignedBuffer<uint8_t> buffer_;
 };
 
-OwnedMatrix pack(const TensorSource& tensor, const uint8_t* source, ThreadPool& pool) {
-  OwnedMatrix matrix;
-  matrix.shape = packedShape(packedFormatFor(tensor.type), tensor.rows, tensor.columns);
-  uint8_t* target = matrix.memory.ensure(matrix.shape.sizeBytes());
-  matrix.shape.data = target;
+void pack(const PackedMatrix& shape, const TensorSource& tensor, const uint8_t* source, uint8_t* target, ThreadPool& pool) {
   constexpr size_t grain = 16;
-  pool.run((matrix.shape.tiles + grain - 1) / grain, [&](size_t task, size_t) {
-    const size_t end = std::min(matrix.shape.tiles, (task + 1) * grain);
-    for (size_t tile = task * grain; tile < end; ++tile) packTile(matrix.shape, tensor.type, source, tile, target + tile * matrix.shape.tileBytes);
+  pool.run((shape.tiles + grain - 1) / grain, [&](size_t task, size_t) {
+    const size_t end = std::min(shape.tiles, (task + 1) * grain);
+    for (size_t tile = task * grain; tile < end; ++tile) packTile(shape, tensor.type, source, tile, target + tile * shape.tileBytes);
   });
-  return matrix;
 }
 
 AlignedBuffer<float> unpackVector(const TensorSource& tensor, const uint8_t* source) {
@@ -121,10 +122,19 @@ ModelWeights loadWeights(const ModelSizes& s, const std::vector<TensorSource>& t
     doneBytes += static_cast<double>(tensor.sizeBytes);
     progress(doneBytes / totalBytes);
   };
+  struct Placed {
+    PackedMatrix* shape;
+    const TensorSource* tensor;
+    size_t offset;
+  };
+  std::vector<Placed> placed;
+  size_t arenaBytes = 0;
   const auto matrix = [&](OwnedMatrix& target, const std::string& name, size_t rows, size_t columns) {
     const TensorSource& tensor = find(name, rows, columns);
-    target = pack(tensor, reader.read(tensor), pool);
-    step(tensor);
+    reader.check(tensor);
+    target.shape = packedShape(packedFormatFor(tensor.type), rows, columns);
+    placed.push_back({&target.shape, &tensor, arenaBytes});
+    arenaBytes += roundUp(target.shape.sizeBytes(), 64);
   };
   const auto vector = [&](AlignedBuffer<float>& target, const std::string& name, size_t columns) {
     const TensorSource& tensor = find(name, 1, columns);
@@ -150,6 +160,13 @@ ModelWeights loadWeights(const ModelSizes& s, const std::vector<TensorSource>& t
   vector(weights.outputNorm, "outputNorm", s.hidden);
   if (byName.count("output") != 0) matrix(weights.output, "output", s.vocabulary, s.hidden);
   matrix(weights.tokenEmbedding, "tokenEmbedding", s.vocabulary, s.hidden);
+
+  uint8_t* arena = weights.arena.ensure(arenaBytes);
+  for (const Placed& p : placed) {
+    pack(*p.shape, *p.tensor, reader.read(*p.tensor), arena + p.offset, pool);
+    p.shape->data = arena + p.offset;
+    step(*p.tensor);
+  }
   return weights;
 }
 

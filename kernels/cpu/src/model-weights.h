@@ -44,7 +44,7 @@ struct TensorSource {
   const uint8_t* bytes = nullptr;
 };
 
-// A packed matrix and the memory it lives in.
+// A packed matrix; `memory` is empty where it lies in the model's arena.
 struct OwnedMatrix {
   PackedMatrix shape;
   AlignedBuffer<uint8_t> memory;
@@ -58,6 +58,9 @@ struct LayerWeights {
 
 struct ModelWeights {
   ModelSizes sizes;
+  // All matrices, one behind the other in the order in which a step reads them: a stream over large pages, whose end asks
+  // ahead for the next matrix.
+  AlignedBuffer<uint8_t> arena;
   OwnedMatrix tokenEmbedding;
   OwnedMatrix output;  // empty where tied
   AlignedBuffer<float> outputNorm;

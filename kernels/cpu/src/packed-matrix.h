@@ -1,10 +1,13 @@
 // A weight matrix in the form the kernels read: tiles of 16 output rows, interleaved so that one vector holds the same
 // columns of all 16.
 //
-// Tile, block formats (columns in blocks of 32):
-//   scales  [blocks][16] f16, then for q4Min minimums [blocks][16] f16, padded to 64 bytes
-//   quants  q4: [blocks][4][64]: byte 4 r + j of vector k holds column 4 k + j (low nibble) and 16 + 4 k + j (high) of row r
-//           q8: [blocks][8][64]: byte 4 r + j of vector k holds column 4 k + j of row r, plus 128
+// Tile, block formats (columns in blocks of 32, one block a group for q4Min, two for the others), so that every group is
+// whole cache lines and a tile is one stream without a seam:
+//   group   [64 bytes of scales][quants of its blocks]
+//           scales  per block [16] f16, then for q4Min its minimums [16] f16
+//           quants  q4: per block [4][64]: byte 4 r + j of vector k holds column 4 k + j (low nibble) and 16 + 4 k + j (high)
+//                       of row r
+//                   q8: per block [8][64]: byte 4 r + j of vector k holds column 4 k + j of row r, plus 128
 //   value = scale * (quant - zero) [+ minimum], zero = 8 (q4), 0 (q4Min), 128 (q8): exact for Q4_0, Q4_1 and Q8_0.
 // Tile, float formats: [columns][16] f32, f16 or bf16.
 #pragma once
@@ -13,6 +16,9 @@
 
 namespace gateskip {
 
+// Raised whenever the bytes below change their meaning, so that no packed file of an earlier layout is read as this one.
+constexpr uint32_t packedLayoutVersion = 2;
+
 enum class PackedFormat : uint8_t { q4, q4Min, q8, f32, f16, bf16 };
 
 constexpr size_t tileRows = 16;
@@ -20,14 +26,29 @@ constexpr size_t blockColumns = 32;
 
 static inline constexpr size_t roundUp(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
+// Where the numbers of a block lie in a tile.
+struct GroupLayout {
+  size_t blocks;      // of one group
+  size_t quantBytes;  // of one block
+
+  constexpr size_t bytes() const { return scaleBytes + blocks * quantBytes; }
+  constexpr size_t scales(size_t block) const { return block / blocks * bytes() + block % blocks * (scaleBytes / blocks); }
+  constexpr size_t minimums(size_t block) const { return scales(block) + 2 * tileRows; }
+  constexpr size_t quants(size_t block) const { return block / blocks * bytes() + scaleBytes + block % blocks * quantBytes; }
+
+  static constexpr size_t scaleBytes = 64;
+};
+
+constexpr GroupLayout groupLayout(PackedFormat format) {
+  return format == PackedFormat::q4Min ? GroupLayout{1, 256} : format == PackedFormat::q4 ? GroupLayout{2, 256} : GroupLayout{2, 512};
+}
+
 struct PackedMatrix {
   PackedFormat format = PackedFormat::f32;
   size_t rows = 0;
   size_t columns = 0;
   size_t tiles = 0;
   size_t blocks = 0;  // of 32 columns; the float formats read `columns` of a row padded to 32 * blocks
-  size_t quantsOffset = 0;
-  size_t minimumsOffset = 0;
   size_t tileBytes = 0;
   const uint8_t* data = nullptr;
 
@@ -44,20 +65,12 @@ static inline PackedMatrix packedShape(PackedFormat format, size_t rows, size_t 
   m.columns = columns;
   m.tiles = (rows + tileRows - 1) / tileRows;
   m.blocks = (columns + blockColumns - 1) / blockColumns;
-  const size_t scaleBytes = m.blocks * tileRows * 2;
+  const GroupLayout group = groupLayout(format);
   switch (format) {
     case PackedFormat::q4:
-      m.quantsOffset = roundUp(scaleBytes, 64);
-      m.tileBytes = m.quantsOffset + m.blocks * 256;
-      break;
     case PackedFormat::q4Min:
-      m.minimumsOffset = scaleBytes;
-      m.quantsOffset = roundUp(2 * scaleBytes, 64);
-      m.tileBytes = m.quantsOffset + m.blocks * 256;
-      break;
     case PackedFormat::q8:
-      m.quantsOffset = roundUp(scaleBytes, 64);
-      m.tileBytes = m.quantsOffset + m.blocks * 512;
+      m.tileBytes = (m.blocks + group.blocks - 1) / group.blocks * group.bytes();
       break;
     case PackedFormat::f32:
       m.tileBytes = columns * tileRows * 4;

@@ -75,7 +75,8 @@ struct StepScratch {
   AlignedBuffer<float> cosines, sines, attendScratch, scores;
   AlignedBuffer<int8_t> quants;
   AlignedBuffer<float> scales;
-  AlignedBuffer<int32_t> sums;
+  AlignedBuffer<int32_t> offsets;
+  AlignedBuffer<float> minimumWeights;
   GateScratch gate;
 };
 

@@ -143,48 +143,41 @@ void StepRun::addStandIns(size_t branch) {
     if (runs_[row] == 0 && planOf(row).standIns) kernels_.add(streamRow(row), standIn, hiddenStride_);
 }
 
-Activations StepRun::normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized) {
-  float* normed = scratch_.normed.ensure(rows.size() * hiddenStride_);
-  const size_t blocks = hiddenStride_ / blockColumns;
-  int8_t* quants = nullptr;
-  float* scales = nullptr;
-  int32_t* sums = nullptr;
-  if (quantized) {
-    quants = scratch_.quants.ensure(rows.size() * hiddenStride_);
-    scales = scratch_.scales.ensure(rows.size() * blocks);
-    sums = scratch_.sums.ensure(rows.size() * blocks);
-  }
-  forRows(pool_, rows.size(), 8, [&](size_t i, size_t) {
-    const float* x = streamRow(rows[i]);
-    float* to = normed + i * hiddenStride_;
-    kernels_.scaleBy(x, kernels_.inverseRms(x, sizes_.hidden, sizes_.epsilon), norm.data(), to, hiddenStride_);
-    if (quantized) kernels_.quantize(to, blocks, quants + i * hiddenStride_, scales + i * blocks, sums + i * blocks);
-  });
-  Activations x;
-  x.values = normed;
-  x.stride = hiddenStride_;
-  x.quants = quants;
-  x.scales = scales;
-  x.sums = sums;
-  return x;
-}
-
-Activations StepRun::quantizeRows(const float* values, size_t rows, size_t stride, bool quantized) {
+Activations StepRun::roomFor(const float* values, size_t rows, size_t stride, bool quantized) {
   Activations x;
   x.values = values;
   x.stride = stride;
   if (quantized) {
-    const size_t blocks = stride / blockColumns;
-    int8_t* quants = scratch_.quants.ensure(rows * stride);
-    float* scales = scratch_.scales.ensure(rows * blocks);
-    int32_t* sums = scratch_.sums.ensure(rows * blocks);
-    forRows(pool_, rows, 8, [&](size_t i, size_t) {
-      kernels_.quantize(values + i * stride, blocks, quants + i * stride, scales + i * blocks, sums + i * blocks);
-    });
-    x.quants = quants;
-    x.scales = scales;
-    x.sums = sums;
+    const size_t blocks = rows * (stride / blockColumns);
+    x.quants = scratch_.quants.ensure(rows * stride);
+    x.scales = scratch_.scales.ensure(blocks);
+    x.offsets = scratch_.offsets.ensure(blocks);
+    x.minimumWeights = scratch_.minimumWeights.ensure(blocks);
   }
+  return x;
+}
+
+void StepRun::quantizeRow(const Activations& x, size_t row) {
+  const size_t blocks = x.stride / blockColumns;
+  const size_t at = row * blocks;
+  kernels_.quantize(x.values + row * x.stride, blocks,
+                    {scratch_.quants.data() + row * x.stride, scratch_.scales.data() + at, scratch_.offsets.data() + at, scratch_.minimumWeights.data() + at});
+}
+
+Activations StepRun::normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized) {
+  float* normed = scratch_.normed.ensure(rows.size() * hiddenStride_);
+  const Activations x = roomFor(normed, rows.size(), hiddenStride_, quantized);
+  forRows(pool_, rows.size(), 8, [&](size_t i, size_t) {
+    const float* from = streamRow(rows[i]);
+    kernels_.scaleBy(from, kernels_.inverseRms(from, sizes_.hidden, sizes_.epsilon), norm.data(), normed + i * hiddenStride_, hiddenStride_);
+    if (quantized) quantizeRow(x, i);
+  });
+  return x;
+}
+
+Activations StepRun::quantizeRows(const float* values, size_t rows, size_t stride, bool quantized) {
+  const Activations x = roomFor(values, rows, stride, quantized);
+  if (quantized) forRows(pool_, rows, 8, [&](size_t i, size_t) { quantizeRow(x, i); });
   return x;
 }
 

@@ -95,14 +95,17 @@ void testMatmul(const Kernels& k, SourceType type, size_t rows, size_t columns, 
     for (size_t c = 0; c < columns; ++c) x[i * stride + c] = normal();
   std::vector<int8_t> quants(inputs * stride);
   std::vector<float> scales(inputs * blocks);
-  std::vector<int32_t> sums(inputs * blocks);
-  for (size_t i = 0; i < inputs; ++i) k.quantize(&x[i * stride], blocks, &quants[i * stride], &scales[i * blocks], &sums[i * blocks]);
+  std::vector<int32_t> offsets(inputs * blocks);
+  std::vector<float> minimumWeights(inputs * blocks);
+  for (size_t i = 0; i < inputs; ++i)
+    k.quantize(&x[i * stride], blocks, {&quants[i * stride], &scales[i * blocks], &offsets[i * blocks], &minimumWeights[i * blocks]});
   Activations a;
   a.values = x.data();
   a.stride = stride;
   a.quants = quants.data();
   a.scales = scales.data();
-  a.sums = sums.data();
+  a.offsets = offsets.data();
+  a.minimumWeights = minimumWeights.data();
 
   std::vector<float> row(columns);
   std::vector<double> expected(inputs * rows);
@@ -138,7 +141,8 @@ void testMatmul(const Kernels& k, SourceType type, size_t rows, size_t columns, 
   last.values += (inputs - 1) * stride;
   last.quants += (inputs - 1) * stride;
   last.scales += (inputs - 1) * blocks;
-  last.sums += (inputs - 1) * blocks;
+  last.offsets += (inputs - 1) * blocks;
+  last.minimumWeights += (inputs - 1) * blocks;
   for (size_t tile = 0; tile < m.tiles; ++tile) k.matmul(m, tile, tile + 1, last, 1, alone.data(), outStride);
   expect(k, "a row is the same bits alone", std::memcmp(alone.data(), &out[(inputs - 1) * outStride], outStride * 4) == 0);
 }
@@ -199,8 +203,9 @@ void testQuantize(const Kernels& k) {
   x[100] = INFINITY;
   std::vector<int8_t> quants(128);
   std::vector<float> scales(4);
-  std::vector<int32_t> sums(4);
-  k.quantize(x.data(), 4, quants.data(), scales.data(), sums.data());
+  std::vector<int32_t> offsets(4);
+  std::vector<float> minimumWeights(4);
+  k.quantize(x.data(), 4, {quants.data(), scales.data(), offsets.data(), minimumWeights.data()});
   std::vector<double> expected(64), tolerance(64);
   std::vector<float> got(64);
   int32_t sum = 0;
@@ -211,8 +216,9 @@ void testQuantize(const Kernels& k) {
     if (i < 32) sum += quants[i];
   }
   compare(k, "quantize is off by half a step at most", expected, got.data(), tolerance);
-  expect(k, "quantize sums its quants", sum == sums[0]);
-  expect(k, "quantize keeps NaN and infinity visible", std::isnan(scales[2]) && std::isnan(scales[3]) && sums[2] != 0);
+  expect(k, "quantize sums its quants", offsets[0] == -8 * sum && minimumWeights[0] == scales[0] * static_cast<float>(sum));
+  expect(k, "quantize keeps NaN and infinity visible",
+         std::isnan(scales[2]) && std::isnan(scales[3]) && std::isnan(minimumWeights[2]) && std::isnan(minimumWeights[3]));
 }
 
 void testAttend(const Kernels& k, size_t group, size_t visible, bool halves) {
