@@ -109,10 +109,10 @@ describe.skipIf(process.platform === 'win32')('a Python package', () => {
   });
 
   it('a uv that fails is an error with its reason', async () => {
-    install('uv', "console.error('error: No solution found when resolving tool dependencies'); process.exit(1);");
+    install('uv', "console.error('error: Request failed\\n  cause: Failed to download\\n  cause: dns error'); process.exit(2);");
     await expect(fetchIt()).rejects.toMatchObject({
       code: 'GS_DOWNLOAD',
-      message: expect.stringMatching(/uv tool run --no-progress pip: error: No solution found/),
+      message: expect.stringMatching(/uv tool run --no-progress pip: error: Request failed cause: dns error/),
     });
   });
 

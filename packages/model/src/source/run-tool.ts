@@ -48,5 +48,8 @@ const lastLine = (text: string): string => {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
-  return lines.findLast((line) => /^error/i.test(line)) ?? lines.at(-1) ?? '';
+  const at = lines.findLastIndex((line) => /^error/i.test(line));
+  // uv gives the reason of a reason in lines of their own; the last is the first cause.
+  const cause = at < 0 ? undefined : lines.slice(at + 1).findLast((line) => /^(cause|caused by):/i.test(line));
+  return [lines.at(at) ?? '', ...(cause ? [cause] : [])].join(' ');
 };
