@@ -4,6 +4,7 @@ import { addBenchCommand } from './commands/bench.js';
 import { addChatCommand } from './commands/chat.js';
 import type { CommandContext } from './commands/command-context.js';
 import { addDoctorCommand } from './commands/doctor.js';
+import { addEvalCommand } from './commands/eval.js';
 import { addFitCommand } from './commands/fit.js';
 import { addInspectCommand } from './commands/inspect.js';
 import { addModelsCommand } from './commands/models.js';
@@ -39,6 +40,7 @@ export function createProgram(context: CommandContext): Command {
   addFitCommand(program, context);
   addInspectCommand(program, context);
   addBenchCommand(program, context);
+  addEvalCommand(program, context);
   addBackendsCommand(program, context);
   addDoctorCommand(program, context);
   return program;

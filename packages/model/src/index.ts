@@ -39,7 +39,7 @@ export type { DiskRoom } from './source/errors.js';
 export { CacheDamagedError, DiskFullError, DownloadError, DownloadMismatchError, ModelNameError } from './source/errors.js';
 export type { LockHolder, SourceProgress } from './source/progress.js';
 export type { ResolvedModel, ResolveOptions } from './source/resolve-model.js';
-export { loadModel, resolveModel } from './source/resolve-model.js';
+export { loadModel, resolveDataFile, resolveModel } from './source/resolve-model.js';
 export type { PinnedFile, ShortName } from './source/short-names.js';
 export { shortNames } from './source/short-names.js';
 export { encodeChat } from './template/encode-chat.js';

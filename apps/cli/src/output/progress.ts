@@ -18,6 +18,7 @@ interface State {
   readonly done: number;
   readonly total: number;
   readonly unit: ProgressUnit;
+  readonly note: string | undefined;
 }
 
 /** How often a line is looked at while nothing is reported: its time goes on. */
@@ -41,8 +42,11 @@ export class Progress {
     this.now = options.now ?? (() => performance.now());
   }
 
-  /** @param total 0 while it is not known */
-  report(label: string, done = 0, total = 0, unit: ProgressUnit = 'count'): void {
+  /**
+   * @param total 0 while it is not known
+   * @param note behind the time, e.g. what is left of it
+   */
+  report(label: string, done = 0, total = 0, unit: ProgressUnit = 'count', note?: string): void {
     if (this.options.enabled === false) return;
     if (label !== this.state?.label) {
       this.startedMs = this.now();
@@ -50,7 +54,7 @@ export class Progress {
       this.lastMs = this.isTerminal ? Number.NEGATIVE_INFINITY : this.startedMs;
       this.timer ??= setInterval(() => this.show(), tickMs).unref();
     }
-    this.state = { label, done, total, unit };
+    this.state = { label, done, total, unit, note };
     this.show();
   }
 
@@ -69,7 +73,7 @@ export class Progress {
     const intervalMs = this.isTerminal ? (this.options.drawIntervalMs ?? 80) : (this.options.lineIntervalMs ?? 5000);
     if (!state || now - this.lastMs < intervalMs) return;
     this.lastMs = now;
-    const line = `${state.label}${amount(state)} (${seconds(now - this.startedMs)})`;
+    const line = `${state.label}${amount(state)} (${seconds(now - this.startedMs)}${state.note === undefined ? '' : `, ${state.note}`})`;
     if (!this.isTerminal) {
       this.stream.write(`${line}\n`);
       return;

@@ -48,7 +48,8 @@ export async function fetchFromHub(
   let neededBytes = 0;
   for (const name of names) {
     const what = `${reference.repo}/${name}`;
-    const url = `${endpoint}/${reference.repo}/resolve/${encodeURIComponent(revision)}/${name.split('/').map(encodeURIComponent).join('/')}`;
+    const place = reference.isDataSet ? `datasets/${reference.repo}` : reference.repo;
+    const url = `${endpoint}/${place}/resolve/${encodeURIComponent(revision)}/${name.split('/').map(encodeURIComponent).join('/')}`;
     const remote = pin(await inspect(url, endpoint, headers, context), pinned, what);
     const path = join(filesFolder(entry), name);
     neededBytes += await missingBytes(remote, path);

@@ -5,7 +5,14 @@ import { ModelNameError } from './errors.js';
 export type Reference =
   | { readonly kind: 'path'; readonly path: string }
   | { readonly kind: 'short'; readonly name: string }
-  | { readonly kind: 'hf'; readonly repo: string; readonly revision: string; readonly file?: string }
+  | {
+      readonly kind: 'hf';
+      readonly repo: string;
+      readonly revision: string;
+      readonly file?: string;
+      /** A data set instead of a model: another place on the hub. */
+      readonly isDataSet?: true;
+    }
   | { readonly kind: 'pypi'; readonly package: string; readonly version?: string; readonly file?: string };
 
 const maxLength = 4096;
@@ -71,8 +78,16 @@ export function formatReference(reference: Reference): string {
     case 'short':
       return reference.name;
     case 'hf':
-      return `hf:${reference.repo}${reference.revision === 'main' ? '' : `@${reference.revision}`}${reference.file ? `/${reference.file}` : ''}`;
+      return `${reference.isDataSet ? 'hf-data' : 'hf'}:${reference.repo}${reference.revision === 'main' ? '' : `@${reference.revision}`}${reference.file ? `/${reference.file}` : ''}`;
     case 'pypi':
       return `pypi:${reference.package}${reference.version ? `==${reference.version}` : ''}${reference.file ? `/${reference.file}` : ''}`;
   }
+}
+
+/** Reads `hf:owner/name[@revision]/path/file` as a file of a data set. @throws ModelNameError */
+export function parseDataReference(text: string): Reference {
+  const reference = typeof text === 'string' && text.startsWith('hf:') && text.length <= maxLength ? parseHub(text) : undefined;
+  if (reference?.kind !== 'hf' || reference.file === undefined)
+    throw new ModelNameError(`"${printable(String(text))}" is not of the form hf:owner/name[@revision]/path/file.`);
+  return { ...reference, isDataSet: true };
 }

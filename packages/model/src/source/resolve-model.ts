@@ -22,7 +22,7 @@ import { fetchFromHub } from './hub.js';
 import { wholeBytes } from './part-file.js';
 import type { Environment, FetchContext, LockHolder, SourceProgress } from './progress.js';
 import { fetchFromPypi } from './pypi.js';
-import { formatReference, parseReference, type Reference } from './reference.js';
+import { formatReference, parseDataReference, parseReference, type Reference } from './reference.js';
 import { type PinnedFile, type ShortName, shortNames } from './short-names.js';
 import { withLock } from './with-lock.js';
 
@@ -68,11 +68,31 @@ export async function resolveModel(reference: string, options: ResolveOptions = 
     if (options.allowPaths === false) throw new ModelNameError(`"${printable(reference)}" is a path, which is not allowed here.`);
     return resolvePath(reference, parsed.path);
   }
+  const short = parsed.kind === 'short' ? (names.get(parsed.name) as ShortName) : undefined;
+  const candidates = short ? short.references.map((text) => parseReference(text, new Set())) : [parsed];
+  return resolveCandidates(reference, candidates, short, options);
+}
+
+/**
+ * Finds one file of a data set on the hub, `hf:owner/name[@revision]/path/file`, as {@link resolveModel} finds a model.
+ * @throws ModelNameError, DownloadError, DownloadMismatchError, DiskFullError, ModelIoError, AbortedError
+ */
+export async function resolveDataFile(
+  reference: string,
+  options: Omit<ResolveOptions, 'names' | 'allowPaths'> = {},
+): Promise<ResolvedModel> {
+  return resolveCandidates(reference, [parseDataReference(reference)], undefined, options);
+}
+
+async function resolveCandidates(
+  reference: string,
+  candidates: readonly Reference[],
+  short: ShortName | undefined,
+  options: ResolveOptions,
+): Promise<ResolvedModel> {
   const env = options.env ?? process.env;
   const isOffline = options.offline ?? /^(1|true|on|yes)$/i.test(env.HF_HUB_OFFLINE ?? '');
   const cacheDir = resolve(await cacheFolder(env, options.cacheDir));
-  const short = parsed.kind === 'short' ? (names.get(parsed.name) as ShortName) : undefined;
-  const candidates = short ? short.references.map((text) => parseReference(text, new Set())) : [parsed];
 
   for (const candidate of candidates) {
     const found = await fromCache(candidate, cacheDir, options);

@@ -1,0 +1,145 @@
+import type { Runner } from '@gateskip/backend';
+import { AbortedError } from '@gateskip/errors';
+import type { Tokenizer } from '@gateskip/model';
+import type { Policy } from '@gateskip/scheduler';
+import { LogitsNotFiniteError } from '../errors.js';
+import { Lane } from '../scoring/lane.js';
+import type { StepLimits } from '../scoring/limits.js';
+import { type LaneRows, runRows } from '../scoring/run-rows.js';
+import type { Usage } from '../scoring/usage.js';
+
+export interface Prompt {
+  readonly tokens: Int32Array;
+  readonly maxTokens: number;
+}
+
+export interface WrittenText {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly finish: 'stop' | 'length';
+  readonly usage: Usage;
+}
+
+export interface GenerateOptions {
+  readonly runner: Runner;
+  readonly tokenizer: Tokenizer;
+  readonly policy: Policy | undefined;
+  readonly limits: StepLimits;
+  readonly stop: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Greedy continuations, several at a time, in order. Each sequence has its own plan and its own chunks: its text does not
+ * depend on the others. A policy that couples sequences ranks each alone, so its single decode rows never skip.
+ */
+export async function* generateTexts(prompts: Iterable<Prompt>, options: GenerateOptions): AsyncGenerator<WrittenText> {
+  const { runner, limits, signal } = options;
+  const source = prompts[Symbol.iterator]();
+  const running: Writer[] = [];
+  let waiting: Writer | undefined;
+  try {
+    for (;;) {
+      for (;;) {
+        if (waiting === undefined) {
+          const next = source.next();
+          if (next.done) break;
+          waiting = new Writer(next.value, options);
+        }
+        const tokens = running.reduce((sum, writer) => sum + writer.mostTokens, 0);
+        if (running.length > 0 && (tokens + waiting.mostTokens > limits.maxTokens || running.length >= Math.min(16, limits.maxSequences)))
+          break;
+        running.push(waiting);
+        waiting = undefined;
+      }
+      if (running.length === 0) return;
+      if (signal?.aborted) throw new AbortedError('The evaluation');
+      const active: Writer[] = [];
+      const parts: LaneRows[] = [];
+      let rows = 0;
+      for (const writer of running) {
+        if (writer.isDone) continue;
+        const next = writer.next();
+        if (parts.length > 0 && rows + next.tokens.length > limits.maxRows) continue;
+        active.push(writer);
+        parts.push(next);
+        rows += next.tokens.length;
+      }
+      const { result, firstOutputs } = await runRows(runner, parts, { topLogits: 1, signal });
+      for (const [at, writer] of active.entries()) {
+        const first = firstOutputs[at] as number;
+        const hasOutput = (parts[at] as LaneRows).outputs.length > 0;
+        writer.take(
+          hasOutput && result.top ? { token: result.top.tokens[first] as number, logit: result.top.logits[first] as number } : undefined,
+        );
+      }
+      while (running[0]?.isDone) yield (running.shift() as Writer).finish();
+    }
+  } finally {
+    for (const writer of running) writer.close();
+  }
+}
+
+class Writer {
+  readonly mostTokens: number;
+  readonly #prompt: Prompt;
+  readonly #options: GenerateOptions;
+  readonly #written: number[] = [];
+  #bytes: Uint8Array[] = [];
+  #lane: Lane | undefined;
+  #finish: 'stop' | 'length' | undefined;
+  #text = '';
+  #usage: Usage | undefined;
+
+  constructor(prompt: Prompt, options: GenerateOptions) {
+    this.#prompt = prompt;
+    this.#options = options;
+    this.mostTokens = prompt.tokens.length + prompt.maxTokens;
+  }
+
+  get isDone(): boolean {
+    return this.#finish !== undefined;
+  }
+
+  next(): LaneRows {
+    const { runner, policy, limits } = this.#options;
+    const { tokens } = this.#prompt;
+    this.#lane ??= Lane.open(runner, policy, tokens.length);
+    const lane = this.#lane;
+    if (lane.position >= tokens.length) return { lane, tokens: Int32Array.of(this.#written.at(-1) as number), outputs: [0] };
+    const rows = Math.min(limits.chunkRows, tokens.length - lane.position, lane.span);
+    const isLast = lane.position + rows === tokens.length;
+    return { lane, tokens: tokens.subarray(lane.position, lane.position + rows), outputs: isLast ? [rows - 1] : [] };
+  }
+
+  take(top: { readonly token: number; readonly logit: number } | undefined): void {
+    if (top === undefined) return;
+    const { tokenizer, stop } = this.#options;
+    if (!Number.isFinite(top.logit)) throw new LogitsNotFiniteError(`token ${this.#written.length} of an answer`);
+    if (tokenizer.stopTokens.has(top.token)) return this.#end('stop');
+    this.#written.push(top.token);
+    this.#bytes.push(tokenizer.tokenBytes(top.token));
+    // Bytes of half a character become U+FFFD until the rest comes.
+    this.#text = Buffer.concat(this.#bytes).toString('utf8');
+    const found = stop.map((text) => this.#text.indexOf(text)).filter((at) => at >= 0);
+    if (found.length > 0) {
+      this.#text = this.#text.slice(0, Math.min(...found));
+      this.#end('stop');
+    } else if (this.#written.length >= this.#prompt.maxTokens) this.#end('length');
+  }
+
+  finish(): WrittenText {
+    return { text: this.#text, tokens: this.#written, finish: this.#finish as 'stop' | 'length', usage: this.#usage as Usage };
+  }
+
+  close(): void {
+    this.#lane?.close();
+    this.#lane = undefined;
+  }
+
+  #end(reason: 'stop' | 'length'): void {
+    this.#finish = reason;
+    this.#usage = (this.#lane as Lane).usage;
+    this.close();
+  }
+}

@@ -1,0 +1,47 @@
+import type { Runner, SequenceId } from '@gateskip/backend';
+import { branchCount, densePlan, type Plan } from '@gateskip/gate';
+import type { Policy, SequencePolicy } from '@gateskip/scheduler';
+import { addUsage, noUsage, type Usage } from './usage.js';
+
+/** One sequence on the runner with its policy; undefined: dense. */
+export class Lane {
+  usage: Usage = noUsage;
+  readonly #dense: Plan;
+
+  private constructor(
+    readonly runner: Runner,
+    readonly sequence: SequenceId,
+    readonly policy: SequencePolicy | undefined,
+    public position: number,
+  ) {
+    this.#dense = densePlan(branchCount(runner.config));
+  }
+
+  /** @param promptTokens tokens within which thresholds stand still */
+  static open(runner: Runner, policy: Policy | undefined, promptTokens: number): Lane {
+    return new Lane(runner, runner.openSequence(), policy?.open({ promptTokens }), 0);
+  }
+
+  /** The same past, shared; usage begins anew. */
+  fork(): Lane {
+    return new Lane(this.runner, this.runner.fork(this.sequence), this.policy?.fork(), this.position);
+  }
+
+  /** Most rows from here on that may go into one step. */
+  get span(): number {
+    return this.policy ? Math.max(1, this.policy.spanAt(this.position)) : Number.MAX_SAFE_INTEGER;
+  }
+
+  plan(rows: number): Plan {
+    return this.policy ? this.policy.plan(this.position, rows) : this.#dense;
+  }
+
+  add(rows: number, usage: Usage): void {
+    this.position += rows;
+    this.usage = addUsage(this.usage, usage);
+  }
+
+  close(): void {
+    this.runner.closeSequence(this.sequence);
+  }
+}

@@ -1,0 +1,13 @@
+import type { EvaluationTask } from '../task/task.js';
+
+export const arcChallenge: EvaluationTask = {
+  name: 'arc_challenge',
+  description: 'grade-school science questions, the challenge set',
+  source: 'Clark et al. 2018, AI2 Reasoning Challenge',
+  kind: 'choice',
+  data: { files: ['arc_challenge/test.jsonl'], fewShotFiles: ['arc_challenge/train.jsonl'], origin: 'hf:allenai/ai2_arc' },
+  fields: { prompt: 'prompt', choices: 'choices', answer: 'answer' },
+  prompt: '{{prompt}}',
+  fewShot: { count: 0, order: 'sample' },
+  metrics: ['acc_norm', 'acc'],
+};

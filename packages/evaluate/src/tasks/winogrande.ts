@@ -1,0 +1,13 @@
+import type { EvaluationTask } from '../task/task.js';
+
+export const winogrande: EvaluationTask = {
+  name: 'winogrande',
+  description: 'whom a pronoun means: each name is put in its place, the text after it is scored',
+  source: 'Sakaguchi et al. 2020, WinoGrande',
+  kind: 'partial',
+  data: { files: ['winogrande/dev.jsonl'], fewShotFiles: ['winogrande/train.jsonl'], origin: 'hf:allenai/winogrande' },
+  fields: { prompt: 'prompt', choices: 'choices', answer: 'answer' },
+  prompt: '{{prompt}}',
+  fewShot: { count: 0, order: 'sample' },
+  metrics: ['acc'],
+};

@@ -1,0 +1,87 @@
+import type { Runner } from '@gateskip/backend';
+import { AbortedError } from '@gateskip/errors';
+import type { Policy } from '@gateskip/scheduler';
+import { LogitsNotFiniteError } from '../errors.js';
+import { Lane } from '../scoring/lane.js';
+import type { StepLimits } from '../scoring/limits.js';
+import { logSumExp } from '../scoring/log-softmax.js';
+import { type LaneRows, runRows } from '../scoring/run-rows.js';
+import type { Usage } from '../scoring/usage.js';
+
+/** Sums over the rows of one window. */
+export interface WindowAgreement {
+  readonly rows: number;
+  /** KL(dense || policy), in nats. */
+  readonly klSum: number;
+  /** Rows where both think the same token the likeliest. */
+  readonly top1: number;
+  /** Rows where the dense model's likeliest token is among the policy's five likeliest. */
+  readonly top5: number;
+  /** Of the policy. */
+  readonly usage: Usage;
+}
+
+export interface AgreementOptions {
+  readonly runner: Runner;
+  readonly policy: Policy;
+  readonly limits: StepLimits;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Dense model and policy read the same window side by side in the same steps. */
+export async function agreementOf(tokens: Int32Array, options: AgreementOptions): Promise<WindowAgreement> {
+  const { runner, policy, limits, signal } = options;
+  const { vocabularySize } = runner.config;
+  const most = Math.max(1, Math.floor(Math.min(limits.chunkRows, limits.maxOutputs) / 2));
+  const dense = Lane.open(runner, undefined, tokens.length);
+  const gated = Lane.open(runner, policy, tokens.length);
+  let [klSum, top1, top5] = [0, 0, 0];
+  try {
+    while (dense.position < tokens.length) {
+      if (signal?.aborted) throw new AbortedError('The evaluation');
+      const { position } = dense;
+      const rows = Math.min(most, tokens.length - position, gated.span);
+      const own = tokens.subarray(position, position + rows);
+      const outputs = Array.from({ length: rows }, (_, row) => row);
+      const parts: LaneRows[] = [
+        { lane: dense, tokens: own, outputs },
+        { lane: gated, tokens: own, outputs },
+      ];
+      const { result } = await runRows(runner, parts, { signal });
+      const logits = result.logits as Float32Array;
+      for (let row = 0; row < rows; row++) {
+        const compared = compareRow(logits, row, rows + row, vocabularySize);
+        if (!Number.isFinite(compared.kl)) throw new LogitsNotFiniteError(`the token at position ${position + row}`);
+        klSum += compared.kl;
+        top1 += compared.rank === 0 ? 1 : 0;
+        top5 += compared.rank < 5 ? 1 : 0;
+      }
+    }
+    return { rows: tokens.length, klSum, top1, top5, usage: gated.usage };
+  } finally {
+    dense.close();
+    gated.close();
+  }
+}
+
+/** KL(p || q) of two rows of logits, and how many tokens q prefers to p's likeliest (equals of lower id included). */
+export function compareRow(logits: Float32Array, p: number, q: number, vocabulary: number): { kl: number; rank: number } {
+  const normP = logSumExp(logits, p, vocabulary);
+  const normQ = logSumExp(logits, q, vocabulary);
+  let kl = 0;
+  let best = 0;
+  for (let token = 0; token < vocabulary; token++) {
+    const logitP = logits[p * vocabulary + token] as number;
+    const logP = logitP - normP;
+    kl += Math.exp(logP) * (logP - ((logits[q * vocabulary + token] as number) - normQ));
+    if (logitP > (logits[p * vocabulary + best] as number)) best = token;
+  }
+  const mark = logits[q * vocabulary + best] as number;
+  let rank = 0;
+  for (let token = 0; token < vocabulary; token++) {
+    const logit = logits[q * vocabulary + token] as number;
+    if (logit > mark || (logit === mark && token < best)) rank++;
+  }
+  // Rounding may leave a hair below 0 where both are alike.
+  return { kl: Math.max(0, kl), rank };
+}
