@@ -1,4 +1,16 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -148,6 +160,17 @@ describe('a bad connection', () => {
     expect(bodyRequests().map((request) => request.range)).toEqual(['bytes=30000-', undefined]);
   });
 
+  it.each([
+    ['the same', 'first', ['bytes=30000-']],
+    ['another, though it was the same when asked', 'second', ['bytes=30000-']],
+  ])('a part of a file without a known hash is continued only if its etag is still the same: %s', async (_name, etag, ranges) => {
+    hub.faults = { plainEtag: 'first', laterEtag: etag };
+    partOf(etag === 'first' ? model.subarray(0, 30_000) : new Uint8Array(30_000), 'first');
+    const found = await resolveModel(reference, options());
+    expect(readFileSync(found.path)).toEqual(model);
+    expect(hub.requests.filter(({ method }) => method === 'GET').map((request) => request.range)).toEqual(ranges);
+  });
+
   it('a part that is whole is only checked', async () => {
     partOf(model);
     await resolveModel(reference, options());
@@ -269,6 +292,37 @@ describe('the cache', () => {
     writeFileSync(join(entryOf(), 'entry.json'), text);
     expect(await listCachedModels({ cacheDir })).toMatchObject([{ damaged: expect.any(String) }]);
     expect((await resolveModel(reference, options())).sizeBytes).toBe(model.length);
+  });
+
+  it.skipIf(process.platform === 'win32')(
+    'a link that leads out of it is damage; the file is fetched, and what it led to is left alone',
+    async () => {
+      const { path } = await resolveModel(reference, options());
+      const secret = join(cacheDir, 'secret');
+      writeFileSync(secret, new Uint8Array(model.length));
+      rmSync(path);
+      symlinkSync(secret, path);
+      expect(await listCachedModels({ cacheDir })).toMatchObject([{ damaged: expect.stringContaining('leads out of the cache') }]);
+      expect(readFileSync((await resolveModel(reference, options())).path)).toEqual(model);
+      expect(readFileSync(secret).every((byte) => byte === 0)).toBe(true);
+    },
+  );
+
+  it.skipIf(process.platform === 'win32')('may itself lie behind a link', async () => {
+    const linked = `${cacheDir}-linked`;
+    symlinkSync(cacheDir, linked);
+    await resolveModel(reference, options({ cacheDir: linked }));
+    expect(await resolveModel(reference, options({ cacheDir: linked, offline: true }))).toMatchObject({ sizeBytes: model.length });
+  });
+
+  it('of another layout is ignored and left alone', async () => {
+    const other = join(cacheDir, 'models', 'v0', 'hf-o-r-000000000000');
+    mkdirSync(other, { recursive: true });
+    writeFileSync(join(other, 'entry.json'), JSON.stringify({ formatVersion: 0, reference }));
+    expect(await listCachedModels({ cacheDir })).toEqual([]);
+    await resolveModel(reference, options());
+    expect(await removeCachedModel(reference, { cacheDir })).toBe(1);
+    expect(existsSync(join(other, 'entry.json'))).toBe(true);
   });
 
   it('removes by reference or id, and nothing else', async () => {

@@ -71,8 +71,8 @@ describe('two processes that pull the same model', () => {
     const killedMs = performance.now();
     await first.ended;
     await second.tells(isPhase('resolve'));
-    // Where only the age of the lock told that its holder is dead, it would take 20 s.
-    expect(performance.now() - killedMs).toBeLessThan(15_000);
+    // Where only the age of the lock told that its holder is dead, it would take 18 s or more.
+    expect(performance.now() - killedMs).toBeLessThan(17_500);
     const [got] = await second.outcomes<[ResolvedModel]>();
     expect(got.sha256).toBe(sha256(content));
     expect(sha256(readFileSync(got.path))).toBe(sha256(content));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, realpath, rm, stat } from 'node:fs/promises';
+import { join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { makeFolder } from '../file/disk-room.js';
 import { writeFileAtomically } from '../file/write-atomic.js';
@@ -75,8 +75,12 @@ export async function readRecord(entry: string): Promise<CacheRecord | string | 
       ) &&
       (record.main === '' || record.files.some((file) => file.name === record.main));
     if (!isSound) return 'its record is of another version or damaged';
+    const root = await realpath(entry).catch(() => entry);
     for (const file of record.files) {
-      const found = await stat(join(filesFolder(entry), file.name)).catch(() => undefined);
+      const path = join(filesFolder(entry), file.name);
+      const found = await stat(path).catch(() => undefined);
+      // Names are plain; a link could still lead to a file that nobody meant to give away.
+      if (found && !(await realpath(path)).startsWith(root + sep)) return `"${file.name}" is a link that leads out of the cache`;
       if (found?.size !== file.sizeBytes) return `"${file.name}" has ${found?.size ?? 'no'} bytes, ${file.sizeBytes} were stored`;
     }
     return record;

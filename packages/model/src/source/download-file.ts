@@ -124,7 +124,13 @@ async function fetchOnce(
     throw new BrokenConnection(idle.signal.aborted ? 'the server stood still' : connectionReason(error));
   };
   try {
-    const headers = { ...remote.headers, 'accept-encoding': 'identity', ...(have > 0 ? { range: `bytes=${have}-` } : {}) };
+    const headers = {
+      ...remote.headers,
+      'accept-encoding': 'identity',
+      ...(have > 0 ? { range: `bytes=${have}-` } : {}),
+      // Without a hash nothing else would tell that the rest belongs to another file.
+      ...(have > 0 && remote.sha256 === undefined && remote.etag !== '' ? { 'if-range': `"${remote.etag}"` } : {}),
+    };
     const response = await fetch(remote.url, { headers, signal }).catch(broken);
     touch();
     if (response.status === 416) {

@@ -26,6 +26,10 @@ export interface Faults {
   trickle?: { readonly bytes: number; readonly everyMs: number };
   /** Nobody is told how long a file is. */
   hideLength?: boolean;
+  /** Large files have this etag, which is no hash, and no redirect; with `if-range` another etag gives the whole file. */
+  plainEtag?: string;
+  /** The etag of such a file when it is fetched, where it was replaced after it was asked for. */
+  laterEtag?: string;
 }
 
 /** A hub on this machine: lists a repository, redirects large files to another path as the real one does. */
@@ -83,6 +87,16 @@ export class FakeHub {
     const bytes = this.files.get(name);
     if (!bytes) return void response.writeHead(404).end('no');
     const isLarge = !name.endsWith('.json');
+    if (faults.plainEtag !== undefined && isLarge) {
+      const etag = `"${faults.plainEtag}"`;
+      const wanted = request.headers['if-range'];
+      if (request.method === 'HEAD') return void response.writeHead(200, { etag, 'content-length': bytes.length }).end();
+      return this.#send(
+        wanted === undefined || wanted === `"${faults.laterEtag ?? faults.plainEtag}"` ? range : undefined,
+        response,
+        bytes,
+      );
+    }
     if (isLarge && !url.startsWith('/cdn/')) {
       return void response
         .writeHead(302, {
