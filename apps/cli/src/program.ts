@@ -8,6 +8,7 @@ import { addEvalCommand } from './commands/eval.js';
 import { addFitCommand } from './commands/fit.js';
 import { addInspectCommand } from './commands/inspect.js';
 import { addModelsCommand } from './commands/models.js';
+import { addProfileCommand } from './commands/profile.js';
 import { addPullCommand } from './commands/pull.js';
 import { addRunCommand } from './commands/run.js';
 import { exitCodeHelp } from './exit-codes.js';
@@ -38,6 +39,7 @@ export function createProgram(context: CommandContext): Command {
   addPullCommand(program, context);
   addModelsCommand(program, context);
   addFitCommand(program, context);
+  addProfileCommand(program, context);
   addInspectCommand(program, context);
   addBenchCommand(program, context);
   addEvalCommand(program, context);

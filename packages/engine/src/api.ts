@@ -1,12 +1,14 @@
 import type { Backend, LoadOptions, Runner } from '@gateskip/backend';
 import type { KvMode } from '@gateskip/gate';
 import type { GateAdapter, Model } from '@gateskip/model';
-import type { Budget } from '@gateskip/scheduler';
+import type { BranchProfile, Budget } from '@gateskip/scheduler';
 
 export interface EngineOptions {
   readonly model: Model;
   readonly backend: Backend;
   readonly adapter?: GateAdapter;
+  /** Measurements of the dense model, for policies that need a profile. */
+  readonly profile?: BranchProfile;
   /** Passed to {@link Backend.load}. */
   readonly load?: Omit<LoadOptions, 'adapter'>;
   /** Most rows in one step; default 512. */

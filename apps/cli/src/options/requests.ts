@@ -13,12 +13,17 @@ export interface SkipRequest {
 }
 
 /** @throws InvalidBudgetError, UnknownPolicyError, UsageError */
-export async function skipRequest({ budget, policy, policyOption, kv }: BudgetOptions): Promise<SkipRequest> {
+export async function skipRequest({ budget, policy, policyOption, profile, kv }: BudgetOptions): Promise<SkipRequest> {
   const { parseBudget, policies, UnknownPolicyError } = await import('@gateskip/scheduler');
   const names = policies.map(({ name }) => name);
   if (policy !== undefined && !names.includes(policy)) throw new UnknownPolicyError(policy, names);
   if (budget === undefined) {
-    const alone = [policy !== undefined && '--policy', policyOption && '--policy-option', kv && '--kv'].find(Boolean);
+    const alone = [
+      policy !== undefined && '--policy',
+      policyOption && '--policy-option',
+      profile !== undefined && '--profile',
+      kv && '--kv',
+    ].find(Boolean);
     if (alone) throw new UsageError(`${alone} says how to skip, and there is no budget.`, 'Add --budget 25%.', { what: alone });
     return {};
   }
@@ -30,11 +35,12 @@ export async function skipRequest({ budget, policy, policyOption, kv }: BudgetOp
   };
 }
 
-/** Whether a policy asks the gates. */
+/** Whether a policy asks the gates, or what was measured of them. */
 export async function needsGates({ budget, policy }: SkipRequest): Promise<boolean> {
   if (budget === undefined) return false;
   const { policies, defaultPolicyName } = await import('@gateskip/scheduler');
-  return (policies.find(({ name }) => name === (policy ?? defaultPolicyName))?.needs.length ?? 0) > 0;
+  const needs = policies.find(({ name }) => name === (policy ?? defaultPolicyName))?.needs ?? [];
+  return needs.includes('gates') || needs.includes('calibration');
 }
 
 type TextRequest = Pick<GenerateRequest, 'sampling' | 'maxTokens' | 'stop' | 'ignoreEnd' | 'prefillChunk' | 'overflow'>;

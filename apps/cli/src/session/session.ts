@@ -37,7 +37,7 @@ export async function withSession<T>(request: SessionRequest, output: Output, us
 
 /** Loads a model onto its backend, and frees it again. */
 export async function withEngine<T>(
-  { model, backend, chosen }: OpenModel,
+  { model, backend, chosen, profile }: OpenModel,
   load: Omit<LoadOptions, 'adapter'>,
   output: Output,
   use: (engine: Engine) => Promise<T>,
@@ -47,6 +47,7 @@ export async function withEngine<T>(
     model,
     backend,
     ...(chosen && { adapter: chosen.adapter }),
+    ...(profile && { profile }),
     load: {
       ...load,
       onProgress: (share) => output.progress.report('Loading the weights', share, 1, 'share'),

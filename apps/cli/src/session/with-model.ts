@@ -1,9 +1,11 @@
 import type { Backend, PassedOver } from '@gateskip/backend';
 import type { Model, ResolvedModel } from '@gateskip/model';
+import type { ModelProfile } from '@gateskip/train';
 import type { ModelOptions } from '../options/model-options.js';
 import type { Output } from '../output/output.js';
 import { backendRegistry } from './backends.js';
 import { type ChosenAdapter, chooseAdapter } from './choose-adapter.js';
+import { chooseProfile } from './choose-profile.js';
 import { openSource } from './open-source.js';
 
 export interface ModelRequest {
@@ -23,6 +25,7 @@ export interface OpenModel {
   readonly backend: Backend;
   readonly passedOver: readonly PassedOver[];
   readonly chosen: ChosenAdapter | undefined;
+  readonly profile: ModelProfile | undefined;
   readonly openMs: number;
 }
 
@@ -40,6 +43,7 @@ export async function withModel<T>(request: ModelRequest, output: Output, use: (
       needed: request.gatesNeeded,
       wanted: request.gatesWanted,
     });
+    const profile = await chooseProfile(model, options.profile, allowOtherWeights);
     const registry = await backendRegistry();
     const { backend, passedOver } = await registry.resolve(options.backend, {
       config: model.config,
@@ -47,7 +51,7 @@ export async function withModel<T>(request: ModelRequest, output: Output, use: (
     });
     for (const { name, reasons } of passedOver)
       output.warn(`backend ${name} cannot run here (${reasons.join('; ')}); ${backend.name} does, which may be slower`);
-    return await use({ reference, resolved, model, backend, passedOver, chosen, openMs });
+    return await use({ reference, resolved, model, backend, passedOver, chosen, profile, openMs });
   } finally {
     await model.close();
   }

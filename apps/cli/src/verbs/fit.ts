@@ -1,9 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { access, open, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
 import type { Model } from '@gateskip/model';
 import type { FitOptions, FitPhase, FitProgress, FitReport } from '@gateskip/train';
-import { FileExistsError, TextInputError, UsageError } from '../errors.js';
+import { UsageError } from '../errors.js';
 import type { ModelOptions } from '../options/model-options.js';
 import { grouped, percent, seconds } from '../output/format.js';
 import type { Output } from '../output/output.js';
@@ -13,6 +11,7 @@ import { withEngine } from '../session/session.js';
 import { type OpenModel, withModel } from '../session/with-model.js';
 import { readVersion } from '../version.js';
 import { calibrationSequences } from './calibration-sequences.js';
+import { checkTarget } from './check-target.js';
 import { fitCommandLine } from './fit-command-line.js';
 
 export interface FitVerbOptions extends Omit<ModelOptions, 'adapter' | 'allowOtherWeights'> {
@@ -150,26 +149,6 @@ function defaultName({ config }: Model): string {
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-|-$/g, '');
   return `gates-${plain || 'model'}`;
-}
-
-/** The target may be written: its folder is there and nothing is in the way. */
-async function checkTarget(out: string, force: boolean): Promise<void> {
-  const path = resolve(out);
-  if (basename(path) === '' || out.endsWith('/'))
-    throw new UsageError(`--out ${out} is no file name.`, 'Give a file name.', { what: '--out' });
-  const folder = dirname(path);
-  const found = await stat(path).catch(() => undefined);
-  if (found?.isDirectory()) throw new UsageError(`--out ${out} is a folder.`, 'Give a file name.', { what: '--out' });
-  if (found && !force) throw new FileExistsError(out);
-  const probe = join(folder, `.gateskip-${randomBytes(6).toString('hex')}.tmp`);
-  try {
-    await access(folder);
-    await (await open(probe, 'wx')).close();
-  } catch (error) {
-    throw new TextInputError(`Cannot write into the folder of ${out}: ${(error as Error).message}.`, 'Choose another.', { what: '--out' });
-  } finally {
-    await rm(probe, { force: true });
-  }
 }
 
 function curveTable({ knots, densePerplexity }: FitReport): string {

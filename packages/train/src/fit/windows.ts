@@ -13,16 +13,15 @@ export interface Windows {
 }
 
 /**
- * Cuts sequences into windows of at most `length` tokens, takes `wanted` tokens of them evenly over the whole text, and
- * sets every n-th window apart so that about `heldOutShare` of the tokens are held out.
+ * Cuts sequences into windows of at most `length` tokens; shorter ends than {@link MIN_WINDOW} are left out.
  *
- * @throws InvalidArgumentError for tokens outside the vocabulary, TooLittleTextError
+ * @throws InvalidArgumentError for tokens outside the vocabulary, TooLittleTextError below `needed` tokens
  */
-export function cutWindows(
+export function cutPieces(
   sequences: readonly Int32Array[],
-  options: { length: number; wanted: number; needed: number; heldOutShare: number; vocabularySize: number },
-): Windows {
-  const { length, wanted, needed, heldOutShare, vocabularySize } = options;
+  options: { length: number; needed: number; vocabularySize: number },
+): Int32Array[] {
+  const { length, needed, vocabularySize } = options;
   const all: Int32Array[] = [];
   let available = 0;
   for (const sequence of sequences) {
@@ -42,6 +41,21 @@ export function cutWindows(
     }
   }
   if (available < needed) throw new TooLittleTextError(needed, available, `pieces of at least ${MIN_WINDOW} tokens count`);
+  return all;
+}
+
+/**
+ * Cuts sequences into windows of at most `length` tokens, takes `wanted` tokens of them evenly over the whole text, and
+ * sets every n-th window apart so that about `heldOutShare` of the tokens are held out.
+ *
+ * @throws InvalidArgumentError for tokens outside the vocabulary, TooLittleTextError
+ */
+export function cutWindows(
+  sequences: readonly Int32Array[],
+  options: { length: number; wanted: number; needed: number; heldOutShare: number; vocabularySize: number },
+): Windows {
+  const { wanted, heldOutShare } = options;
+  const all = cutPieces(sequences, options);
   const chosen = spread(all, wanted);
   if (chosen.length < 2) return splitOne(chosen[0] as Int32Array, heldOutShare);
 
