@@ -43,6 +43,14 @@ describe('bench', () => {
     expect(report.batch.map(({ sequences }) => sequences)).toEqual([1, 2]);
     expect(report.context.map(({ tokens }) => tokens)).toEqual([8]);
     expect(report.startup).toBeNull();
+    expect(half!.decodeEfficiency.median).toBeCloseTo(half!.decodeSpeedup.median * half!.bytesLeft, 10);
+    expect(half!.prefillEfficiency.high).toBeCloseTo(half!.prefillSpeedup.high * half!.macsLeft, 10);
+    expect(report.batch8).toBeNull();
+    // The reference backend has no threads, and computes on the JavaScript thread.
+    expect(report.threads).toEqual([]);
+    expect(report.jsShare.engine.median).toBeGreaterThan(0.5);
+    expect(report.targets.find(({ name }) => name.startsWith('JavaScript'))).toMatchObject({ met: false });
+    expect(report.targets.filter(({ name }) => name.includes('node-llama-cpp'))).toEqual([]);
     expect(readFileSync(svg, 'utf8')).toMatch(/^<svg [\s\S]*<circle [\s\S]*<\/svg>\n$/);
     expect(ran.stderr).toContain('no gates');
   });
@@ -52,6 +60,8 @@ describe('bench', () => {
     expect(ran.code, ran.stderr).toBe(0);
     expect(ran.stdout).toMatch(/dense, tokens\/s +threads +decode +prefill 512\ngateskip /);
     expect(ran.stdout).toContain('policy random, kv project, no gates');
+    expect(ran.stdout).toMatch(/^ +8 +\d.*x \(/m);
+    expect(ran.stdout).toMatch(/^target +asked +aim +measured +met\n/m);
   });
 
   it('says how to install a peer that is not there', async () => {

@@ -138,6 +138,50 @@ describe('the built program', () => {
       expect(report.peers['node-llama-cpp']).toMatchObject({ version: '0.0.1', details: { build: 'fake', llamaCpp: 'r1' } });
     });
 
+    it('races several, each on its own form of the weights', async () => {
+      const { fingerprint } = document(await run(['inspect', writeTinyModel(wide, { contextLength: 1024 }), '--json'])) as {
+        fingerprint: string;
+      };
+      const module = join(peers, 'onnxruntime-node', 'node_modules', 'onnxruntime-node');
+      const exported = join(peers, 'onnxruntime-node', 'models', fingerprint.slice(0, 16));
+      mkdirSync(module, { recursive: true });
+      writeFileSync(join(module, 'package.json'), '{"version":"0.0.2","main":"index.js"}');
+      // Checks what it is fed: the same buffer as input and output, and positions that follow each other.
+      writeFileSync(
+        join(module, 'index.js'),
+        `class Tensor { constructor(type, data, shape) { Object.assign(this, { type, data, shape }); } }
+        let length = 0;
+        const run = async (feeds, fetches) => {
+          if (feeds['past_key.1'] !== fetches['present_key.1'] || fetches.likeliest !== null) throw new Error('buffers are not shared');
+          const [total, tokens] = [feeds.total_length.data[0], feeds.tokens.data.length];
+          if (total !== tokens && total !== length + tokens) throw new Error('positions have a gap');
+          length = total;
+          await new Promise((done) => setTimeout(done, 1));
+          return { likeliest: { data: [5n] } };
+        };
+        module.exports = { Tensor, InferenceSession: { create: async () => ({ run, release: async () => {} }) } };`,
+      );
+      const both = ['bench', wide, ...words, '--against', 'onnxruntime-node'];
+      const unexported = start(main, both, { GATESKIP_PEERS: peers });
+      unexported.child.stdin.end();
+      const refused = await unexported.ended;
+      expect(refused.code).toBe(3);
+      expect(errorCode(refused)).toBe('GS_PEER_MODEL_MISSING');
+      expect(refused.stdout).toContain('node tools/peers/onnx/export.mjs');
+
+      mkdirSync(exported, { recursive: true });
+      const graph = { context: 2048, layers: 2, kvHeads: 1, headSize: 4, bits: 4, headBits: 8, exact: true };
+      writeFileSync(join(exported, 'model.json'), JSON.stringify(graph));
+      const started = start(main, both, { GATESKIP_PEERS: peers });
+      started.child.stdin.end();
+      const report = document(await started.ended) as { ratios: Record<string, unknown>; peers: Record<string, unknown> };
+      expect(Object.keys(report.ratios)).toEqual(['node-llama-cpp', 'onnxruntime-node']);
+      expect(report.peers['onnxruntime-node']).toMatchObject({
+        version: '0.0.2',
+        details: { weightBits: 4, headBits: 8, sameWeights: true },
+      });
+    });
+
     it('says so when the peer crashes, fails, or writes too little', async () => {
       for (const [body, words] of [
         ['process.kill(process.pid, "SIGKILL");', /SIGKILL/],

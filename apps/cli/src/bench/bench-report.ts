@@ -114,8 +114,11 @@ export interface BenchReport {
   readonly context: readonly { readonly tokens: number; readonly decode: Spread }[];
   /** Empty with --no-thread-sweep, and where the backend has no threads. */
   readonly threads: readonly ThreadsRow[];
-  /** Share of the decoding time in which the JavaScript thread works: the engine's loop, and bare steps of the runner. */
-  readonly jsShare: { readonly engine: Spread; readonly runner: Spread };
+  /**
+   * Share of the decoding time in which the JavaScript thread does not wait for the backend: the engine's loop, and bare steps of
+   * the runner. Microseconds are its processor time for a token in the engine, null where the system does not say.
+   */
+  readonly jsShare: { readonly engine: Spread; readonly runner: Spread; readonly engineMicroseconds: Spread | null };
   /** A child process of the built program with the model in the page cache; null with --no-startup, --quick or from sources. */
   readonly startup: {
     readonly firstTokenMs: Spread;

@@ -125,7 +125,8 @@ function limits({ bandwidthShare, int8Share, dense, jsShare, startup }: BenchRep
   if (bandwidthShare) lines.push(['decode', `${share(bandwidthShare)} of the read bandwidth, ${bytes(dense.decodeBytesPerToken)} a token`]);
   if (int8Share) lines.push(['prefill', `${share(int8Share)} of the int8 peak`]);
   const js = ({ median, low, high }: Spread): string => `${percent(median)} (${percent(low)}-${percent(high)})`;
-  lines.push(['JavaScript', `${js(jsShare.engine)} of a decode step in the engine, ${js(jsShare.runner)} in bare steps`]);
+  const alone = jsShare.engineMicroseconds ? `; ${figure(jsShare.engineMicroseconds.median)} us of processor time a token` : '';
+  lines.push(['JavaScript', `${js(jsShare.engine)} of a decode step in the engine, ${js(jsShare.runner)} in bare steps${alone}`]);
   if (startup)
     lines.push([
       'start-up',

@@ -79,7 +79,9 @@ export async function runBench(
   // Files of the program and the model come into the page cache.
   if (settings.startup) await startUp(settings.startup, [], []);
 
-  const counts = settings.threadSweep && threads !== undefined ? threadCounts(Math.min(64, availableParallelism())) : [];
+  // Only a native backend, which names its instructions, has threads to choose.
+  const isNative = typeof details.instructionSet === 'string';
+  const counts = settings.threadSweep && isNative ? threadCounts(Math.min(64, availableParallelism())) : [];
   const rowsOfSweep = Math.max(prefillTokens, decodePromptTokens + batchTokens) + 8;
   const sweep = await ThreadSweep.open(session.backend, model, counts, rowsOfSweep, output);
   try {
@@ -138,7 +140,7 @@ export async function runBench(
     context: context.map(({ tokens, speeds }) => ({ tokens, decode: spreadOf(speeds) })),
     startup: settings.startup ? { firstTokenMs: spreadOf(firstTokens), peakRssBytes: spreadOf(peaks), answerTokens: startupTokens } : null,
     threads: sweep.rows(),
-    jsShare: { engine: spreadOf(jsShares.map(({ engine }) => engine)), runner: spreadOf(jsShares.map(({ runner }) => runner)) },
+    jsShare: describeJsShares(jsShares),
     peers: Object.fromEntries(racers.map((racer) => [racer.peer.name, describePeer(racer)])),
     ratios: Object.fromEntries(
       racers.map((racer): [string, Speeds] => [
@@ -213,6 +215,15 @@ export const startupTokens = 64;
 function describePeer({ peer, decode, prefill }: { peer: RacingPeer; decode: number[]; prefill: number[] }): PeerReport {
   const { version, threads, tried, details } = peer;
   return { decode: spreadOf(decode), prefill512: spreadOf(prefill), version, threads, tried, details };
+}
+
+function describeJsShares(shares: readonly JsShares[]): BenchReport['jsShare'] {
+  const microseconds = shares.flatMap(({ engineMicroseconds }) => engineMicroseconds ?? []);
+  return {
+    engine: spreadOf(shares.map(({ engine }) => engine)),
+    runner: spreadOf(shares.map(({ runner }) => runner)),
+    engineMicroseconds: microseconds.length > 0 ? spreadOf(microseconds) : null,
+  };
 }
 
 function medianOrNull(values: readonly number[], unit: number): number | null {
