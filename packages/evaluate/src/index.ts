@@ -21,7 +21,7 @@ export type { ReportTable } from './report/rows.js';
 export { detailsTable, resultsTable } from './report/rows.js';
 export type { ComparedMetric, ComparedRuns, CompareOptions } from './run/compare-results.js';
 export { compareResults } from './run/compare-results.js';
-export type { EvaluateOptions, TextSetting } from './run/evaluate.js';
+export type { EvaluateOptions } from './run/evaluate.js';
 export { evaluate } from './run/evaluate.js';
 export type { PreparedTask, PrepareOptions } from './run/prepare-task.js';
 export { prepareTask } from './run/prepare-task.js';
@@ -42,11 +42,13 @@ export type {
   WindowResult,
 } from './run/results.js';
 export type { RunSetting } from './run/run-setting.js';
-export { labelOf } from './run/run-setting.js';
+export { labelOf, needsScores } from './run/run-setting.js';
+export type { SpeedSetting } from './run/run-speed.js';
+export type { TextSetting } from './run/text-plan.js';
 export type { EvaluationProgress } from './run/work-clock.js';
 export type { StepLimits } from './scoring/limits.js';
 export { stepLimits } from './scoring/limits.js';
-export type { GroupScores, ScoreOptions, TextGroup } from './scoring/score-texts.js';
+export type { GroupScores, ScoreOptions, TextGroup, TextScoring } from './scoring/score-texts.js';
 export { scoreGroups } from './scoring/score-texts.js';
 export type { TokenScores } from './scoring/text-scores.js';
 export type { Held, Usage } from './scoring/usage.js';

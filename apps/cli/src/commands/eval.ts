@@ -31,7 +31,7 @@ export function addEvalCommand(program: Command, context: CommandContext): void 
     .addOption(
       new Option('--kv <mode>', "K and V of tokens that skip attention; default: the adapter's").choices(['project', 'absent', 'alias']),
     )
-    .option('--profile <file>', 'JSON with what policies may know about the model beforehand')
+    .option('--profile <file>', 'measurements of the dense model, for policies that need them')
     .option('--no-dense', 'leave out the dense model, and with it the differences')
     .option('--few-shot <k>', "examples before each item; default: the task's own", wholeNumber(0, 64))
     .option('--chat', "wrap prompts in the model's chat template")

@@ -1,6 +1,6 @@
 import type { RunSetting } from '@gateskip/evaluate';
-import { TextInputError, UsageError } from '../errors.js';
-import { readTextFile } from '../options/read-text.js';
+import type { BranchProfile } from '@gateskip/scheduler';
+import { UsageError } from '../errors.js';
 import type { Output } from '../output/output.js';
 import type { OpenModel } from '../session/with-model.js';
 
@@ -12,8 +12,6 @@ export interface EvalRunOptions {
   readonly profile?: string;
   readonly dense: boolean;
 }
-
-const maxProfileBytes = 256 * 1048576;
 
 /** Every policy under every budget, dense first. */
 export async function runsOf(options: EvalRunOptions, open: OpenModel, output: Output): Promise<readonly RunSetting[]> {
@@ -29,7 +27,7 @@ export async function runsOf(options: EvalRunOptions, open: OpenModel, output: O
     output.warn('there are no gates for these weights: branches are skipped at random');
     policies = ['random'];
   }
-  const profile = profilePath === undefined ? undefined : await readProfile(profilePath);
+  const profile = profilePath === undefined ? undefined : await profileOf(profilePath, open);
   const policyOptions = { ...policyOption, ...(kv && { kv }) };
   const runs: RunSetting[] = options.dense ? [{}] : [];
   for (const policy of policies ?? [undefined])
@@ -43,11 +41,9 @@ export async function runsOf(options: EvalRunOptions, open: OpenModel, output: O
   return runs;
 }
 
-async function readProfile(path: string): Promise<unknown> {
-  const text = await readTextFile(path, maxProfileBytes);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new TextInputError(`${path} is no JSON: ${(error as Error).message}.`, 'Give a profile.', { what: path });
-  }
+async function profileOf(path: string, { model }: OpenModel): Promise<BranchProfile> {
+  const { assertProfileFits, readProfile } = await import('@gateskip/train');
+  const profile = await readProfile(path);
+  assertProfileFits(profile, model);
+  return profile;
 }

@@ -39,7 +39,9 @@ export async function evaluateModel(reference: string, options: EvalOptions, out
     const runs = await runsOf(options, open, output);
     const prepared = await prepareTasks(tasks, options, open, output);
     const texts = await textsOf(options, open);
-    const { evaluate } = await import('@gateskip/evaluate');
+    const { evaluate, needsScores } = await import('@gateskip/evaluate');
+    const { updateScores } = await import('@gateskip/train');
+    const isOracle = runs.some(needsScores);
     const { threads, seed, speedRounds, maxRows } = options;
     const results = await withEngine(open, threads === undefined ? {} : { threads }, output, ({ runner, model }) =>
       evaluate({
@@ -48,6 +50,7 @@ export async function evaluateModel(reference: string, options: EvalOptions, out
         runs,
         tasks: prepared,
         ...texts,
+        ...(isOracle && { textScores: (tokens: Int32Array) => updateScores({ runner, tokens, signal: output.signal }) }),
         ...(speedRounds !== undefined && { speed: { rounds: speedRounds } }),
         ...(seed !== undefined && { seed }),
         ...(maxRows !== undefined && { maxRows }),

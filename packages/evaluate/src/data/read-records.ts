@@ -81,7 +81,7 @@ function readRecord(task: EvaluationTask, path: string, { line, value }: JsonLin
     if (kind !== 'generate' && answer < 0)
       fail(`the answer ${JSON.stringify(right) ?? 'is missing and'} names none of ${choices.length} choices`);
   }
-  const valueOf = (field: string): string | undefined => {
+  const textOf = (field: string): string | undefined => {
     if (field === 'prompt') return stem;
     if (field === 'choices') return choices.map((choice, index) => `${letterOf(index)}. ${choice}`).join('\n');
     const found = value[field];
@@ -89,13 +89,13 @@ function readRecord(task: EvaluationTask, path: string, { line, value }: JsonLin
   };
   const fill = (template: string): string => {
     try {
-      return fillTemplate(template, valueOf);
+      return fillTemplate(template, textOf);
     } catch (error) {
       return fail((error as Error).message);
     }
   };
   if (kind === 'partial' && stem.split('_').length !== 2) fail('its prompt must hold one "_"');
-  if (kind === 'last-word' && !/\S \S+\s*$/.test(stem)) fail('its text has no last word after a space');
+  if (kind === 'last-word' && !/\S/.test(stem.trimEnd().slice(0, Math.max(0, stem.trimEnd().lastIndexOf(' '))))) fail('its text has no last word after a space');
   return {
     id,
     stem,

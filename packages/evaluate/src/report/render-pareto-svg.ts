@@ -24,8 +24,8 @@ export function renderParetoSvg(results: EvaluationResults): string {
   if (data === undefined || data.points.length === 0)
     throw new InvalidArgumentError('There is neither a scored task nor a perplexity to draw.', 'Evaluate one.');
   const policies = [...new Set(data.points.map(({ policy }) => policy))];
-  const panels = [{ name: 'net MACs, share of dense', valueOf: (point: ParetoPoint) => point.net as number | undefined }];
-  if (data.points.some(({ speed }) => speed !== undefined)) panels.push({ name: data.speed, valueOf: (point) => point.speed });
+  const panels = [{ name: 'net MACs, share of dense', measureOf: (point: ParetoPoint) => point.net as number | undefined }];
+  if (data.points.some(({ speed }) => speed !== undefined)) panels.push({ name: data.speed, measureOf: (point) => point.speed });
   const width = panels.length * panelWidth;
   const legendHeight = 18 * Math.ceil(policies.length / 3) + 10;
   const name =
@@ -40,7 +40,7 @@ export function renderParetoSvg(results: EvaluationResults): string {
 <rect width="${width}" height="${height + legendHeight}" fill="#ffffff"/>
 <text x="${left}" y="22" font-size="15" fill="#18181b">Quality against compute</text>
 <text x="${left}" y="39">${escapeXml(name)}</text>
-${panels.map((panel, index) => renderPanel(data, policies, panel.name, panel.valueOf, index * panelWidth)).join('\n')}
+${panels.map((panel, index) => renderPanel(data, policies, panel.name, panel.measureOf, index * panelWidth)).join('\n')}
 ${legend.join('\n')}
 </svg>
 `;
@@ -50,11 +50,11 @@ function renderPanel(
   data: ParetoData,
   policies: readonly string[],
   name: string,
-  valueOf: (point: ParetoPoint) => number | undefined,
+  measureOf: (point: ParetoPoint) => number | undefined,
   offset: number,
 ): string {
   const points = data.points.flatMap((point) => {
-    const value = valueOf(point);
+    const value = measureOf(point);
     return value === undefined ? [] : [{ ...point, value }];
   });
   const [lowX, highX] = range(points.map(({ value }) => value));

@@ -1,34 +1,25 @@
-import { createHash } from 'node:crypto';
 import type { Runner } from '@gateskip/backend';
-import { InvalidArgumentError, UnsupportedError } from '@gateskip/errors';
+import { UnsupportedError } from '@gateskip/errors';
 import { branchCount } from '@gateskip/gate';
-import type { Model } from '@gateskip/model';
-import { defaultPolicyName, formatBudget, type Policy, UnreachableBudgetError } from '@gateskip/scheduler';
+import type { Model, Tokenizer } from '@gateskip/model';
 import { stepLimits } from '../scoring/limits.js';
+import type { TextScoring } from '../scoring/score-texts.js';
 import { addUsage, heldOf, noUsage } from '../scoring/usage.js';
 import { summarizeTask } from '../statistics/summarize-task.js';
 import { summarizeAgreement, summarizePerplexity } from '../statistics/summarize-text.js';
-import { slidingWindows, type Window } from '../text/windows.js';
-import { type Journal, openJournal } from './journal.js';
-import { measureSpeed } from './measure-speed.js';
+import { Collector } from './collector.js';
+import { describeTask } from './describe-data.js';
+import { openJournal } from './journal.js';
+import { adapterHash, describeRun, identifyRun, openRuns, type Run } from './open-runs.js';
 import type { PreparedTask } from './prepare-task.js';
-import type { PreparedText } from './prepare-text.js';
-import type { DataDescription, EvaluationResults, ItemResult, RunResult, SpeedResult, TextDescription, WindowResult } from './results.js';
-import { labelOf, policyOf, type RunSetting } from './run-setting.js';
+import type { EvaluationResults, ItemResult, RunResult, SpeedResult, TaskResult, WindowResult } from './results.js';
+import type { RunSetting } from './run-setting.js';
+import { fullSpeedSetting, runSpeed, type SpeedSetting } from './run-speed.js';
 import { agreementWindows, perplexityWindows } from './run-windows.js';
 import { runItems } from './score-items.js';
-import { speedPrompt } from './speed-prompt.js';
+import { planAgreement, planPerplexity, type TextPlan, type TextSetting } from './text-plan.js';
 import { workOf, workOfWindow } from './work.js';
-import { type EvaluationProgress, WorkClock } from './work-clock.js';
-
-/** A text with the windows in which it is read. */
-export interface TextSetting {
-  readonly text: PreparedText;
-  /** Tokens of a window; default 1024, or the context where that is shorter. */
-  readonly window?: number;
-  /** Tokens by which it moves on; default half a window. Agreement has windows side by side instead. */
-  readonly stride?: number;
-}
+import type { EvaluationProgress } from './work-clock.js';
 
 export interface EvaluateOptions {
   readonly model: Model;
@@ -39,8 +30,10 @@ export interface EvaluateOptions {
   readonly tasks?: readonly PreparedTask[];
   readonly perplexity?: TextSetting;
   readonly agreement?: Omit<TextSetting, 'stride'>;
-  /** Default 5 rounds of 512 prompt and 64 answer tokens, shorter where the context is; 0 rounds: none. */
-  readonly speed?: { readonly rounds?: number; readonly promptTokens?: number; readonly decodeTokens?: number };
+  readonly speed?: SpeedSetting;
+  /** For policies that must know a text before it runs (an oracle). */
+  readonly textScores?: TextScoring;
+  /** Default 1. */
   readonly seed?: number;
   /** Most rows of one step; default 512. */
   readonly maxRows?: number;
@@ -52,10 +45,16 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
 }
 
-interface Run {
-  readonly setting: RunSetting;
-  readonly label: string;
-  readonly policy: Policy | undefined;
+interface Plan {
+  readonly tasks: readonly PreparedTask[];
+  readonly perplexity: TextPlan | undefined;
+  readonly agreement: TextPlan | undefined;
+}
+
+/** What the dense run gave, for pairing. */
+interface Baseline {
+  readonly items: Map<string, readonly ItemResult[]>;
+  windows: readonly WindowResult[] | undefined;
 }
 
 /**
@@ -65,135 +64,42 @@ interface Run {
  * @throws InvalidArgumentError, UnsupportedError, JournalMismatchError, LogitsNotFiniteError, AbortedError; what policies and runner throw
  */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationResults> {
-  const { model, runner, tasks = [], perplexity, agreement, seed = 1, signal } = options;
-  const { runs, unreached } = openRuns(options);
+  const { model, runner, tasks = [], seed = 1, signal, versions = {} } = options;
+  const { runs, unreached } = openRuns(options.runs, runner);
+  checkPossible(options, runs);
   const limits = stepLimits(runner, options.maxRows);
-  const branches = branchCount(runner.config);
   const { contextLength } = runner.config;
-  const window = perplexity?.window ?? Math.min(1024, contextLength + 1);
-  const stride = perplexity?.stride ?? Math.max(1, Math.floor(window / 2));
-  const sideWindow = agreement?.window ?? Math.min(1024, contextLength);
-  if (window > contextLength + 1 || sideWindow > contextLength)
-    throw new InvalidArgumentError(`A window may have ${contextLength} tokens at most.`);
-  if (!Number.isInteger(sideWindow) || sideWindow < 2) throw new InvalidArgumentError(`A window has 2 tokens at least, got ${sideWindow}.`);
-  const sliding = perplexity ? slidingWindows(perplexity.text.tokens, window, stride) : [];
-  const sides = agreement ? sideBySide(agreement.text.tokens, sideWindow) : [];
-  const { tokenizer } = model;
-  if (tasks.length > 0 && tokenizer === undefined)
-    throw new UnsupportedError(`Model "${model.config.name}" has no tokenizer, and tasks are text.`);
-
-  const data = Object.fromEntries(tasks.map((prepared) => [prepared.task.name, describeData(prepared)]));
-  const texts = {
-    perplexity: perplexity ? describeText(perplexity.text, window, stride) : null,
-    agreement: agreement ? describeText(agreement.text, sideWindow, sideWindow) : null,
-  };
-  const speed = speedSettings(options, contextLength);
+  const perplexity = options.perplexity && planPerplexity(options.perplexity, contextLength);
+  const agreement = options.agreement && planAgreement(options.agreement, contextLength);
+  const speed = fullSpeedSetting(options.speed, contextLength);
   const description = {
     schema: 'gateskip.eval/1' as const,
     model: { name: model.config.name, fingerprint: model.fingerprint, sizeBytes: model.sizeBytes },
     adapter: runner.adapter ? { name: runner.adapter.name } : null,
     backend: { name: runner.backend, details: runner.details },
     seed,
-    data,
-    texts,
+    data: Object.fromEntries(tasks.map((prepared) => [prepared.task.name, describeTask(prepared)])),
+    texts: { perplexity: perplexity?.description ?? null, agreement: agreement?.description ?? null },
   };
-  const settings = {
-    ...description,
-    adapterSha256: adapterHash(runner),
-    runs: runs.map(describeRun),
-    limits,
-    speed,
-    versions: options.versions ?? {},
-  };
+  const settings = { ...description, adapterSha256: adapterHash(runner), runs: runs.map(identifyRun), limits, speed, versions };
   const journal = options.journalPath === undefined ? undefined : openJournal(options.journalPath, settings);
   try {
-    const found = new Map((journal?.entries ?? []).map((entry) => [keyOf(entry.run, entry.part, entry.id), entry.value]));
-    const clock = planWork(runs, tasks, sliding, sides, found);
-    const report = (run: string, part: string, done: number, total: number): void =>
-      options.onProgress?.({ run, part, done, total, msLeft: clock.msLeft });
-    const each = { runner, limits, signal };
-
-    /** Runs what the journal lacks; results in the order of `ids`. */
-    const collect = async <T>(
-      run: Run,
-      part: string,
-      ids: readonly string[],
-      works: readonly number[],
-      make: (isDone: (id: string) => boolean) => AsyncGenerator<T & { readonly id: string }>,
-    ): Promise<T[]> => {
-      const isDone = (id: string): boolean => found.has(keyOf(run.label, part, id));
-      let done = ids.filter(isDone).length;
-      const name = part.replace(/^task:/, '');
-      report(run.label, name, done, ids.length);
-      const workById = new Map(ids.map((id, index) => [id, works[index] as number]));
-      const fresh = new Map<string, unknown>();
-      for await (const value of make(isDone)) {
-        fresh.set(value.id, value);
-        journal?.append({ run: run.label, part, id: value.id, value });
-        clock.finish(workById.get(value.id) ?? 0);
-        report(run.label, name, ++done, ids.length);
-      }
-      return ids.map((id) => (fresh.get(id) ?? found.get(keyOf(run.label, part, id))) as T);
-    };
-
+    const collector = new Collector(journal, options.onProgress);
+    const plan: Plan = { tasks, perplexity, agreement };
+    planWork(collector, runs, plan);
     const results: Omit<RunResult, 'speed'>[] = [];
-    const denseItems = new Map<string, ItemResult[]>();
-    let denseWindows: WindowResult[] | undefined;
-    for (const run of runs) {
-      const { policy, setting, label } = run;
-      const isDense = policy === undefined;
-      let usage = noUsage;
-      const done: Record<string, RunResult['tasks'][string]> = {};
-      for (const prepared of tasks) {
-        const { task, items } = prepared;
-        const ids = items.map(({ id }) => id);
-        const own = { ...each, policy, tokenizer: tokenizer as NonNullable<typeof tokenizer> };
-        const perItem = await collect<ItemResult>(run, `task:${task.name}`, ids, items.map(workOf), (isDone) =>
-          runItems(prepared, isDone, own),
-        );
-        for (const item of perItem) usage = addUsage(usage, item.usage);
-        done[task.name] = summarizeTask(task.metrics, perItem, branches, seed, isDense ? undefined : denseItems.get(task.name));
-        if (isDense) denseItems.set(task.name, perItem);
-      }
-      let perplexityResult: RunResult['perplexity'] = null;
-      if (perplexity) {
-        const ids = sliding.map(({ start }) => String(start));
-        const windows = await collect<WindowResult>(run, 'perplexity', ids, sliding.map(workOfWindow), (isDone) =>
-          perplexityWindows(sliding, isDone, { ...each, policy }),
-        );
-        for (const item of windows) usage = addUsage(usage, item.usage);
-        perplexityResult = summarizePerplexity(perplexity.text, windows, branches, seed, isDense ? undefined : denseWindows);
-        if (isDense) denseWindows = windows;
-      }
-      let agreementResult: RunResult['agreement'] = null;
-      if (agreement && policy) {
-        const ids = sides.map(({ start }) => String(start));
-        const works = sides.map((side) => 2 * workOfWindow(side));
-        const windows = await collect<WindowResult>(run, 'agreement', ids, works, (isDone) =>
-          agreementWindows(sides, isDone, { ...each, policy }),
-        );
-        for (const item of windows) usage = addUsage(usage, item.usage);
-        agreementResult = summarizeAgreement(windows, branches, seed);
-      }
-      const { label: name, policy: policyName, policyOptions, budgetAsked } = describeRun({ setting, label, policy });
-      const held = heldOf(usage, branches);
-      results.push({
-        label: name,
-        policy: policyName,
-        policyOptions,
-        budgetAsked,
-        held,
-        tasks: done,
-        perplexity: perplexityResult,
-        agreement: agreementResult,
-      });
+    const baseline: Baseline = { items: new Map(), windows: undefined };
+    for (const run of runs) results.push(await evaluateRun(run, plan, baseline, collector, { ...options, seed, limits }));
+    let speeds: readonly (SpeedResult | null)[] = runs.map(() => null);
+    if (speed.rounds > 0) {
+      const onRound = (done: number): void => collector.report('all', 'speed', done, speed.rounds);
+      speeds = await collector.once('speed', () => runSpeed(runs, speed, { model, runner, seed, onRound, signal }));
     }
-    const speeds = speed.rounds > 0 ? await runSpeed(options, runs, speed, seed, found, journal, report) : undefined;
     return {
       ...description,
       created: new Date().toISOString(),
-      versions: options.versions ?? {},
-      runs: results.map((result, index) => ({ ...result, speed: speeds?.[index] ?? null })),
+      versions,
+      runs: results.map((result, index) => ({ ...result, speed: speeds[index] ?? null })),
       unreached,
     };
   } finally {
@@ -201,112 +107,65 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
   }
 }
 
-const keyOf = (run: string, part: string, id: string): string => JSON.stringify([run, part, id]);
-
-function openRuns({ runs: settings, runner }: EvaluateOptions): { runs: Run[]; unreached: { label: string; reason: string }[] } {
-  const runs: Run[] = [];
-  const unreached: { label: string; reason: string }[] = [];
-  for (const setting of settings) {
-    const label = labelOf(setting);
-    if (runs.some((run) => run.label === label))
-      throw new InvalidArgumentError(`Two runs are called "${label}".`, 'Ask for each policy and budget once.');
-    try {
-      runs.push({ setting, label, policy: policyOf(setting, runner.config, runner.adapter) });
-    } catch (error) {
-      if (!(error instanceof UnreachableBudgetError)) throw error;
-      unreached.push({ label, reason: error.message });
-    }
+function checkPossible({ model, tasks = [], textScores }: EvaluateOptions, runs: readonly Run[]): void {
+  if (tasks.length > 0 && model.tokenizer === undefined)
+    throw new UnsupportedError(`Model "${model.config.name}" has no tokenizer, and tasks are text.`);
+  for (const { label, needsScores } of runs) {
+    if (!needsScores) continue;
+    if (textScores === undefined) throw new UnsupportedError(`Run "${label}" must know what skipping would lose, and nobody tells it.`, 'Give textScores.');
+    const written = tasks.find(({ task }) => task.generation !== undefined);
+    if (written)
+      throw new UnsupportedError(`Run "${label}" must know a text before it runs, and task ${written.task.name} writes one.`, 'Leave one of them out.');
   }
-  if (runs.length === 0) {
-    const [first] = unreached;
-    throw new InvalidArgumentError(first ? `No run is possible: ${first.reason}` : 'There is nothing to run.', 'Ask for another budget.');
-  }
-  return { runs, unreached };
 }
 
-function describeRun({ setting, label, policy }: Run) {
-  const { budget, policyOptions, profile } = setting;
-  return {
-    label,
-    policy: policy === undefined ? 'dense' : (setting.policy ?? defaultPolicyName),
-    policyOptions: policyOptions ?? null,
-    budgetAsked: budget === undefined ? null : formatBudget(budget),
-    profileSha256: profile === undefined ? null : createHash('sha256').update(JSON.stringify(profile)).digest('hex'),
-  };
-}
-
-function describeData({ task, items, source, sha256, records, fewShot, chat }: PreparedTask): DataDescription {
-  const itemsSha256 = createHash('sha256')
-    .update(JSON.stringify(items.map(({ id, hash }) => [id, hash])))
-    .digest('hex');
-  return { source, sha256, records, items: items.length, itemsSha256, fewShot, chat, metrics: task.metrics };
-}
-
-function describeText({ source, sha256, tokens, allTokens, bytes, words }: PreparedText, window: number, stride: number): TextDescription {
-  return { source, sha256, tokens: tokens.length, allTokens, bytes, words, window, stride };
-}
-
-function adapterHash({ adapter }: Runner): string | null {
-  if (adapter === undefined) return null;
-  const { name, provenance, calibration, gates } = adapter;
-  const hash = createHash('sha256').update(JSON.stringify([name, provenance, calibration, gates.spec]));
-  for (const gate of gates.gates)
-    for (const values of Object.values(gate))
-      if (ArrayBuffer.isView(values)) hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-  return hash.digest('hex');
-}
-
-function sideBySide(tokens: Int32Array, window: number): Window[] {
-  const windows: Window[] = [];
-  for (let start = 0; start < tokens.length; start += window)
-    windows.push({ tokens: tokens.subarray(start, start + window), scoredFrom: 0, start });
-  return windows;
-}
-
-function planWork(
-  runs: readonly Run[],
-  tasks: readonly PreparedTask[],
-  sliding: readonly Window[],
-  sides: readonly Window[],
-  found: ReadonlyMap<string, unknown>,
-): WorkClock {
-  const clock = new WorkClock();
+function planWork(collector: Collector, runs: readonly Run[], { tasks, perplexity, agreement }: Plan): void {
   for (const { label, policy } of runs) {
-    for (const { task, items } of tasks)
-      for (const item of items) if (!found.has(keyOf(label, `task:${task.name}`, item.id))) clock.plan(workOf(item));
-    for (const window of sliding) if (!found.has(keyOf(label, 'perplexity', String(window.start)))) clock.plan(workOfWindow(window));
-    if (policy)
-      for (const window of sides) if (!found.has(keyOf(label, 'agreement', String(window.start)))) clock.plan(2 * workOfWindow(window));
+    for (const { task, items } of tasks) for (const item of items) collector.plan(label, `task:${task.name}`, item.id, workOf(item));
+    for (const window of perplexity?.windows ?? []) collector.plan(label, 'perplexity', String(window.start), workOfWindow(window));
+    if (policy) for (const window of agreement?.windows ?? []) collector.plan(label, 'agreement', String(window.start), 2 * workOfWindow(window));
   }
-  return clock;
 }
 
-interface SpeedSettings {
-  readonly rounds: number;
-  readonly promptTokens: number;
-  readonly decodeTokens: number;
-}
-
-function speedSettings({ speed = {} }: EvaluateOptions, contextLength: number): SpeedSettings {
-  const { rounds = 5, promptTokens = Math.min(512, contextLength - 1), decodeTokens = Math.min(64, Math.floor(contextLength / 2)) } = speed;
-  return { rounds, promptTokens, decodeTokens };
-}
-
-async function runSpeed(
-  { model, runner, onProgress, signal }: EvaluateOptions,
-  runs: readonly Run[],
-  { rounds, promptTokens, decodeTokens }: SpeedSettings,
-  seed: number,
-  found: ReadonlyMap<string, unknown>,
-  journal: Journal | undefined,
-  report: (run: string, part: string, done: number, total: number) => void,
-): Promise<SpeedResult[]> {
-  const before = found.get(keyOf('', 'speed', 'all')) as SpeedResult[] | undefined;
-  if (before !== undefined) return before;
-  const policies = runs.map(({ policy }) => policy);
-  const prompt = speedPrompt(model, promptTokens, seed);
-  const onRound = onProgress && ((done: number) => report('all', 'speed', done, rounds));
-  const value = await measureSpeed({ runner, policies, prompt, decodeTokens, rounds, signal, ...(onRound && { onRound }) });
-  journal?.append({ run: '', part: 'speed', id: 'all', value });
-  return value;
+async function evaluateRun(
+  run: Run,
+  { tasks, perplexity, agreement }: Plan,
+  baseline: Baseline,
+  collector: Collector,
+  options: EvaluateOptions & { readonly seed: number; readonly limits: ReturnType<typeof stepLimits> },
+): Promise<Omit<RunResult, 'speed'>> {
+  const { runner, seed, limits, signal } = options;
+  const { policy, label } = run;
+  const branches = branchCount(runner.config);
+  const each = { runner, limits, signal, policy, textScores: run.needsScores ? options.textScores : undefined };
+  const isDense = policy === undefined;
+  let usage = noUsage;
+  const results: Record<string, TaskResult> = {};
+  for (const prepared of tasks) {
+    const { task, items } = prepared;
+    const ids = items.map(({ id }) => id);
+    const tokenizer = options.model.tokenizer as Tokenizer;
+    const perItem = await collector.collect<ItemResult>(label, `task:${task.name}`, ids, (isDone) => runItems(prepared, isDone, { ...each, tokenizer }));
+    for (const item of perItem) usage = addUsage(usage, item.usage);
+    results[task.name] = summarizeTask(task.metrics, perItem, branches, seed, isDense ? undefined : baseline.items.get(task.name));
+    if (isDense) baseline.items.set(task.name, perItem);
+  }
+  let perplexityResult: RunResult['perplexity'] = null;
+  if (perplexity) {
+    const { windows, text } = perplexity;
+    const ids = windows.map(({ start }) => String(start));
+    const found = await collector.collect<WindowResult>(label, 'perplexity', ids, (isDone) => perplexityWindows(windows, isDone, each));
+    for (const item of found) usage = addUsage(usage, item.usage);
+    perplexityResult = summarizePerplexity(text, found, branches, seed, isDense ? undefined : baseline.windows);
+    if (isDense) baseline.windows = found;
+  }
+  let agreementResult: RunResult['agreement'] = null;
+  if (agreement && policy) {
+    const { windows } = agreement;
+    const ids = windows.map(({ start }) => String(start));
+    const found = await collector.collect<WindowResult>(label, 'agreement', ids, (isDone) => agreementWindows(windows, isDone, { ...each, policy }));
+    for (const item of found) usage = addUsage(usage, item.usage);
+    agreementResult = summarizeAgreement(found, branches, seed);
+  }
+  return { ...describeRun(run), held: heldOf(usage, branches), tasks: results, perplexity: perplexityResult, agreement: agreementResult };
 }

@@ -1,6 +1,6 @@
 import type { ModelShape } from '@gateskip/gate';
 import type { GateAdapter } from '@gateskip/model';
-import { type Budget, createPolicy, defaultPolicyName, formatBudget, type Policy, type PolicyContext } from '@gateskip/scheduler';
+import { type BranchProfile, type Budget, createPolicy, defaultPolicyName, formatBudget, type Policy, policies } from '@gateskip/scheduler';
 
 /** One point on the curve: a policy under a budget. Without a budget: dense. */
 export interface RunSetting {
@@ -8,8 +8,8 @@ export interface RunSetting {
   /** Default: the scheduler's. */
   readonly policy?: string;
   readonly policyOptions?: Readonly<Record<string, unknown>>;
-  /** What a policy was told about the model beforehand, handed on to it as `profile` of its context. */
-  readonly profile?: unknown;
+  /** Measurements of the dense model, for policies that need them. */
+  readonly profile?: BranchProfile;
   /** Default: policy and budget. Unique within an evaluation. */
   readonly label?: string;
 }
@@ -21,17 +21,21 @@ export function labelOf(setting: RunSetting): string {
   return setting.budget === undefined ? DENSE_LABEL : `${setting.policy ?? defaultPolicyName} ${formatBudget(setting.budget)}`;
 }
 
+/** Whether its policy must know a text before it runs: an oracle, for analysis. */
+export function needsScores({ budget, policy = defaultPolicyName }: RunSetting): boolean {
+  return budget !== undefined && policies.find(({ name }) => name === policy)?.needs.includes('scores') === true;
+}
+
 /** @returns undefined for dense. @throws what {@link createPolicy} throws */
 export function policyOf(setting: RunSetting, shape: ModelShape, adapter: GateAdapter | undefined): Policy | undefined {
   const { budget, policy = defaultPolicyName, policyOptions, profile } = setting;
   if (budget === undefined) return undefined;
-  const context = {
+  return createPolicy(policy, {
     shape,
     budget,
     ...(adapter && { gates: adapter.gates.spec }),
     ...(adapter?.calibration && { calibration: adapter.calibration }),
     ...(policyOptions && { options: policyOptions }),
-    ...(profile !== undefined && { profile }),
-  };
-  return createPolicy(policy, context as PolicyContext);
+    ...(profile && { profile }),
+  });
 }

@@ -1,7 +1,7 @@
 import type { Runner } from '@gateskip/backend';
 import type { Policy } from '@gateskip/scheduler';
 import type { StepLimits } from '../scoring/limits.js';
-import { scoreGroups } from '../scoring/score-texts.js';
+import { scoreGroups, type TextScoring } from '../scoring/score-texts.js';
 import { sumOf } from '../scoring/text-scores.js';
 import { agreementOf } from '../text/agreement-windows.js';
 import type { Window } from '../text/windows.js';
@@ -11,6 +11,7 @@ export interface WindowRunOptions {
   readonly runner: Runner;
   readonly policy: Policy | undefined;
   readonly limits: StepLimits;
+  readonly textScores?: TextScoring | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -7,7 +7,7 @@ import { extractGsm8k, isGsm8kMatch } from '../metrics/gsm8k.js';
 import { scoreChoice } from '../metrics/score-choice.js';
 import { scoreSquad } from '../metrics/squad.js';
 import type { StepLimits } from '../scoring/limits.js';
-import { type GroupScores, scoreGroups } from '../scoring/score-texts.js';
+import { type GroupScores, scoreGroups, type TextScoring } from '../scoring/score-texts.js';
 import { sumOf } from '../scoring/text-scores.js';
 import type { EvaluationTask, Generation } from '../task/task.js';
 import type { PreparedTask } from './prepare-task.js';
@@ -18,6 +18,7 @@ export interface ItemRunOptions {
   readonly tokenizer: Tokenizer;
   readonly policy: Policy | undefined;
   readonly limits: StepLimits;
+  readonly textScores?: TextScoring | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -17,9 +17,14 @@ export class Lane {
     this.#dense = densePlan(branchCount(runner.config));
   }
 
-  /** @param promptTokens tokens within which thresholds stand still */
-  static open(runner: Runner, policy: Policy | undefined, promptTokens: number): Lane {
-    return new Lane(runner, runner.openSequence(), policy?.open({ promptTokens }), 0);
+  /**
+   * @param promptTokens tokens within which thresholds stand still
+   * @param scores of the text that will run, for policies that need them: [branches, promptTokens]
+   */
+  static open(runner: Runner, policy: Policy | undefined, promptTokens: number, scores?: Float32Array): Lane {
+    // First what may refuse, then what must be closed.
+    const sequencePolicy = policy?.open({ promptTokens, ...(scores && { scores }) });
+    return new Lane(runner, runner.openSequence(), sequencePolicy, 0);
   }
 
   /** The same past, shared; usage begins anew. */

@@ -19,6 +19,9 @@ export interface GroupScores {
   readonly usage: Usage;
 }
 
+/** What skipping would lose, for every branch and row of a text: [branches, rows]. Runs the text. */
+export type TextScoring = (tokens: Int32Array) => Promise<Float32Array>;
+
 export interface ScoreOptions {
   readonly runner: Runner;
   /** Undefined: dense. */
@@ -26,6 +29,8 @@ export interface ScoreOptions {
   readonly limits: StepLimits;
   /** Default true; without it every text runs from its start. For tests of that sharing. */
   readonly sharePrefix?: boolean;
+  /** Scores of a text for policies that need them before it runs; every text then runs from its start. */
+  readonly textScores?: TextScoring | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -51,7 +56,9 @@ export async function* scoreGroups(groups: Iterable<TextGroup>, options: ScoreOp
         if (waiting === undefined) {
           const next = source.next();
           if (next.done) break;
-          waiting = new GroupRun(next.value, options, opened++);
+          const given: Float32Array[] = [];
+          if (options.textScores) for (const { tokens } of next.value.texts) given.push(await options.textScores(tokens.slice(0, -1)));
+          waiting = new GroupRun(next.value, options, opened++, given);
         }
         const tokens = running.reduce((sum, run) => sum + run.tokens, 0);
         const sequences = running.reduce((sum, run) => sum + run.sequences, 0);
@@ -106,6 +113,8 @@ class GroupRun {
   readonly #texts: readonly ScoredText[];
   readonly #scores: TextScores[];
   readonly #options: ScoreOptions;
+  /** Per text, where the policy needs them. */
+  readonly #given: readonly Float32Array[];
   readonly #key: string | undefined;
   /** Rows that all texts begin with. */
   readonly #common: number;
@@ -114,11 +123,12 @@ class GroupRun {
   #parts: { lane: Lane; index: number; from: number; rows: number; outputs: number[] }[] = [];
   #usage: Usage = noUsage;
 
-  constructor({ texts }: TextGroup, options: ScoreOptions, order: number) {
+  constructor({ texts }: TextGroup, options: ScoreOptions, order: number, given: readonly Float32Array[]) {
     this.#texts = texts;
     this.#options = options;
+    this.#given = given;
     this.#key = options.policy?.couplesSequences ? `group ${order}` : undefined;
-    this.#common = options.sharePrefix === false ? 0 : commonRows(texts);
+    this.#common = options.sharePrefix === false || given.length > 0 ? 0 : commonRows(texts);
     this.#scores = texts.map((text) => new TextScores(text, options.runner.config.vocabularySize));
     this.tokens = texts.reduce((sum, { tokens }) => sum + tokens.length - 1 - this.#common, this.#common);
     this.sequences = texts.length + 1;
@@ -178,7 +188,13 @@ class GroupRun {
     // The longest text, so that none of them leaves its prompt.
     const promptTokens = Math.max(...this.#texts.map(({ tokens }) => tokens.length));
     if (this.#common > 0) this.#root = Lane.open(runner, policy, promptTokens);
-    else this.#branches = this.#texts.map((_, index) => ({ lane: Lane.open(runner, policy, promptTokens), index }));
+    else {
+      this.#branches = [];
+      for (const [index, { tokens }] of this.#texts.entries()) {
+        const given = this.#given[index];
+        this.#branches.push({ lane: Lane.open(runner, policy, given ? tokens.length - 1 : promptTokens, given), index });
+      }
+    }
   }
 
   #openBranches(): { lane: Lane; index: number; end: number }[] {

@@ -13,13 +13,13 @@ export function fieldsOf(template: string): readonly string[] {
 /**
  * Fills `{{field}}`; `{{field|words}}` with spaces for underscores. What is filled in is not read again.
  *
- * @param valueOf undefined where there is no such text
+ * @param textOf undefined where there is no such text
  * @throws Error naming the field that is missing
  */
-export function fillTemplate(template: string, valueOf: (field: string) => string | undefined): string {
+export function fillTemplate(template: string, textOf: (field: string) => string | undefined): string {
   return template.replace(PLACE, (_, inside: string) => {
     const [, field, words] = NAME.exec(inside) as unknown as [string, string, string | undefined];
-    const value = valueOf(field);
+    const value = textOf(field);
     if (value === undefined) throw new Error(`the field ${JSON.stringify(field)} is missing or no text`);
     return words === undefined ? value : value.replaceAll('_', ' ');
   });

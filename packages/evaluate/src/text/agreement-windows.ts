@@ -6,6 +6,7 @@ import { Lane } from '../scoring/lane.js';
 import type { StepLimits } from '../scoring/limits.js';
 import { logSumExp } from '../scoring/log-softmax.js';
 import { type LaneRows, runRows } from '../scoring/run-rows.js';
+import type { TextScoring } from '../scoring/score-texts.js';
 import type { Usage } from '../scoring/usage.js';
 
 /** Sums over the rows of one window. */
@@ -25,6 +26,7 @@ export interface AgreementOptions {
   readonly runner: Runner;
   readonly policy: Policy;
   readonly limits: StepLimits;
+  readonly textScores?: TextScoring | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -33,8 +35,9 @@ export async function agreementOf(tokens: Int32Array, options: AgreementOptions)
   const { runner, policy, limits, signal } = options;
   const { vocabularySize } = runner.config;
   const most = Math.max(1, Math.floor(Math.min(limits.chunkRows, limits.maxOutputs) / 2));
+  const scores = await options.textScores?.(tokens);
+  const gated = Lane.open(runner, policy, tokens.length, scores);
   const dense = Lane.open(runner, undefined, tokens.length);
-  const gated = Lane.open(runner, policy, tokens.length);
   let [klSum, top1, top5] = [0, 0, 0];
   try {
     while (dense.position < tokens.length) {

@@ -27,3 +27,11 @@ export function slidingWindows(tokens: Int32Array, window: number, stride: numbe
   }
   return windows;
 }
+
+/** Windows without overlap, all rows of which are compared; the last may be shorter. */
+export function sideBySide(tokens: Int32Array, window: number): Window[] {
+  const windows: Window[] = [];
+  for (let start = 0; start < tokens.length; start += window)
+    windows.push({ tokens: tokens.subarray(start, start + window), scoredFrom: 0, start });
+  return windows;
+}
