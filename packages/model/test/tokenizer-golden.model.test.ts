@@ -23,7 +23,9 @@ async function tokenizerOf(bytes: Uint8Array): Promise<Tokenizer> {
   const file = await open(path);
   try {
     const header = await readGgufHeader(path, file, bytes.length);
-    return ggufTokenizer(path, header, header.strings('tokenizer.ggml.tokens') ?? []);
+    const tokens = header.strings('tokenizer.ggml.tokens');
+    if (!tokens) throw new Error('the file has no vocabulary');
+    return ggufTokenizer(path, header, tokens);
   } finally {
     await file.close();
   }

@@ -1,11 +1,13 @@
 import { InvalidModelError, printable, UnsupportedTokenizerError } from '../errors.js';
 import type { GgufHeader } from '../gguf/read-header.js';
+import type { StringTable } from '../gguf/string-table.js';
 import { bytesOfToken } from './byte-alphabet.js';
-import { byteLevelEncoder, type PlainEncoder } from './byte-level-bpe.js';
-import { textCutter, toByteAlphabet } from './cut-text.js';
+import type { PlainEncoder } from './byte-level-bpe.js';
+import { ggufByteLevelEncoder } from './gguf-byte-level.js';
 import { preTokenizers } from './pre-tokenizers.js';
 import { byteTokenName, sentencePieceBytes, sentencePieceEncoder } from './sentence-piece.js';
 import { endOfTurnNames } from './stop-tokens.js';
+import { TextIndex } from './text-index.js';
 import type { Tokenizer } from './tokenizer.js';
 import { createTokenizer } from './vocabulary-tokenizer.js';
 
@@ -15,7 +17,7 @@ const CONTROL = 3;
 const USER_DEFINED = 4;
 
 /** Makes the tokenizer that a GGUF header describes. The vocabulary is indexed at the first `encode`. */
-export function ggufTokenizer(path: string, header: GgufHeader, tokens: readonly string[]): Tokenizer {
+export function ggufTokenizer(path: string, header: GgufHeader, tokens: StringTable): Tokenizer {
   const kind = header.values.get('tokenizer.ggml.model');
   if (header.values.get('tokenizer.ggml.add_eos_token') === true) {
     throw new UnsupportedTokenizerError(`${printable(path)} asks for an end token behind every prompt, which a generator cannot use.`);
@@ -29,7 +31,7 @@ export function ggufTokenizer(path: string, header: GgufHeader, tokens: readonly
   return byteLevelTokenizer(path, header, tokens);
 }
 
-function byteLevelTokenizer(path: string, header: GgufHeader, tokens: readonly string[]): Tokenizer {
+function byteLevelTokenizer(path: string, header: GgufHeader, tokens: StringTable): Tokenizer {
   const pre = header.values.get('tokenizer.ggml.pre');
   const rules = typeof pre === 'string' ? preTokenizers.get(pre) : undefined;
   if (!rules) {
@@ -39,53 +41,53 @@ function byteLevelTokenizer(path: string, header: GgufHeader, tokens: readonly s
   const ids = specialIds(path, header, tokens);
   let encoder: PlainEncoder | undefined;
   const build = (): PlainEncoder => {
-    const vocabulary = new Map(tokens.map((token, id) => [token, id]));
-    const merges = readMerges(path, header);
-    const json = byteLevelJson(Object.fromEntries(vocabulary), merges, rules.ignoreMerges);
-    const cut = { pieces: textCutter(rules.patterns), toAlphabet: toByteAlphabet };
-    return byteLevelEncoder({ json, ids: vocabulary, merges, ignoreMerges: rules.ignoreMerges, cut });
+    const merges = header.strings('tokenizer.ggml.merges');
+    if (!merges) throw new InvalidModelError(path, 'its byte-level vocabulary has no merges ("tokenizer.ggml.merges").');
+    return ggufByteLevelEncoder(path, tokens, merges, rules);
   };
   const addBegin = header.values.get('tokenizer.ggml.add_bos_token') ?? rules.addBegin;
   return createTokenizer({
-    tokens,
+    vocabularySize: tokens.length,
+    tokenText: (id) => tokens.text(id),
     ...ids,
     addBegin: addBegin === true,
     encodePlain(text, _isStart, out) {
       encoder ??= build();
       encoder(text, out);
     },
-    bytesOf: (id) => bytesOfToken(tokens[id] as string),
+    bytesOf: (id) => bytesOfToken(tokens.text(id) ?? ''),
   });
 }
 
-function sentencePieceTokenizer(path: string, header: GgufHeader, tokens: readonly string[]): Tokenizer {
+function sentencePieceTokenizer(path: string, header: GgufHeader, tokens: StringTable): Tokenizer {
   const scores = header.numbers('tokenizer.ggml.scores');
   if (scores?.length !== tokens.length)
     throw new InvalidModelError(path, `it has ${tokens.length} tokens and ${scores?.length ?? 'no'} scores.`);
   for (let id = 0; id < tokens.length; id++)
     if (!Number.isFinite(scores[id])) throw new InvalidModelError(path, `token ${id} has the score ${scores[id]}.`);
-  const ids = new Map(tokens.map((token, id) => [token, id]));
+  const ids = new TextIndex(tokens);
   const byteTokens = Array.from({ length: 256 }, (_, byte) => ids.get(byteTokenName(byte)) ?? -1);
   const missing = byteTokens.indexOf(-1);
   if (missing >= 0)
     throw new UnsupportedTokenizerError(`${printable(path)}: its SentencePiece vocabulary has no token ${byteTokenName(missing)}.`);
   const byteOf = new Map(byteTokens.map((id, byte) => [id, byte]));
   const addSpacePrefix = header.values.get('tokenizer.ggml.add_space_prefix') !== false;
-  const encode = sentencePieceEncoder({ tokens, scores, byteTokens, addSpacePrefix });
+  const encode = sentencePieceEncoder({ idOf: (token) => ids.get(token), scores, byteTokens, addSpacePrefix });
   return createTokenizer({
-    tokens,
+    vocabularySize: tokens.length,
+    tokenText: (id) => tokens.text(id),
     ...specialIds(path, header, tokens),
     addBegin: header.values.get('tokenizer.ggml.add_bos_token') !== false,
     encodePlain: (text, _isStart, out) => encode(text, out),
     bytesOf(id) {
       const byte = byteOf.get(id);
-      return byte === undefined ? sentencePieceBytes(tokens[id] as string) : Uint8Array.of(byte);
+      return byte === undefined ? sentencePieceBytes(tokens.text(id) ?? '') : Uint8Array.of(byte);
     },
     trimDecoded: (text) => (addSpacePrefix && text.startsWith(' ') ? text.slice(1) : text),
   });
 }
 
-function specialIds(path: string, header: GgufHeader, tokens: readonly string[]) {
+function specialIds(path: string, header: GgufHeader, tokens: StringTable) {
   const types = header.numbers('tokenizer.ggml.token_type');
   if (types && types.length !== tokens.length)
     throw new InvalidModelError(path, `it has ${tokens.length} tokens and ${types.length} token types.`);
@@ -109,38 +111,6 @@ function specialIds(path: string, header: GgufHeader, tokens: readonly string[])
   const stopTokens = new Set<number>();
   for (const id of [endToken, named('tokenizer.ggml.eot_token_id'), named('tokenizer.ggml.eom_token_id')])
     if (id !== undefined) stopTokens.add(id);
-  for (const id of special) if (endOfTurnNames.has(tokens[id] as string)) stopTokens.add(id);
+  for (const id of special) if (endOfTurnNames.has(tokens.text(id) ?? '')) stopTokens.add(id);
   return { special, userDefined, beginToken, endToken, stopTokens };
-}
-
-function readMerges(path: string, header: GgufHeader): [string, string][] {
-  const merges = header.strings('tokenizer.ggml.merges');
-  if (!merges) throw new InvalidModelError(path, 'its byte-level vocabulary has no merges ("tokenizer.ggml.merges").');
-  return merges.map((merge, i) => {
-    const at = merge.indexOf(' ', 1);
-    if (at < 0 || at === merge.length - 1) throw new InvalidModelError(path, `merge ${i} "${printable(merge)}" is not two parts.`);
-    return [merge.slice(0, at), merge.slice(at + 1)];
-  });
-}
-
-/** The object that `tokenizer.json` would hold for this vocabulary; how text is cut is left out, see `cut-text.ts`. */
-function byteLevelJson(vocab: object, merges: readonly (readonly [string, string])[], ignoreMerges: boolean): object {
-  return {
-    version: '1.0',
-    added_tokens: [],
-    normalizer: null,
-    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
-    post_processor: null,
-    decoder: { type: 'ByteLevel' },
-    model: {
-      type: 'BPE',
-      vocab,
-      merges,
-      dropout: null,
-      unk_token: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: ignoreMerges,
-    },
-  };
 }

@@ -1,7 +1,9 @@
+import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { InvalidModelError, printable, UnsupportedTokenizerError } from '../errors.js';
 import type { JsonObject } from '../file/read-json.js';
 import { bytesOfToken } from './byte-alphabet.js';
 import { byteLevelEncoder, type PlainEncoder } from './byte-level-bpe.js';
+import type { PairRank } from './merge-core.js';
 import { gpt2Pattern } from './pre-tokenizers.js';
 import { endOfTurnNames } from './stop-tokens.js';
 import type { Tokenizer } from './tokenizer.js';
@@ -62,8 +64,27 @@ export function huggingFaceTokenizer(path: string, json: JsonObject, tokenizerCo
   const merges = readMerges(path, model.merges);
   const ignoreMerges = model.ignore_merges === true;
   let encoder: PlainEncoder | undefined;
+  const build = (): PlainEncoder => {
+    const library = new LibraryTokenizer(
+      // Without its added tokens: those are found before, see `vocabulary-tokenizer.ts`.
+      { ...json, pre_tokenizer: preTokenizer, added_tokens: [], post_processor: null, decoder: { type: 'ByteLevel' } },
+      {},
+    );
+    return byteLevelEncoder({
+      merge: (piece) => library.model?.encode([piece]) ?? [],
+      idOf: (token) => ids.get(token),
+      makeRanks: () => pairRanks(merges),
+      ignoreMerges,
+      pieces(text) {
+        const normal = library.normalizer ? library.normalizer(text) : text;
+        return library.pre_tokenizer ? library.pre_tokenizer(normal, { section_index: 0 }) : [normal];
+      },
+      toAlphabet: (piece) => piece,
+    });
+  };
   return createTokenizer({
-    tokens,
+    vocabularySize: tokens.length,
+    tokenText: (id) => tokens[id],
     special,
     userDefined: new Set(added.filter((token) => !token.special).map((token) => token.id)),
     beginToken,
@@ -73,12 +94,7 @@ export function huggingFaceTokenizer(path: string, json: JsonObject, tokenizerCo
       tokenizerConfig.add_bos_token === true ||
       (tokenizerConfig.add_bos_token === undefined && startsWithToken(json.post_processor, tokens[beginToken ?? -1])),
     encodePlain(text, _isStart, out) {
-      encoder ??= byteLevelEncoder({
-        json: { ...json, pre_tokenizer: preTokenizer, added_tokens: [], post_processor: null, decoder: { type: 'ByteLevel' } },
-        ids,
-        merges,
-        ignoreMerges,
-      });
+      encoder ??= build();
       encoder(text, out);
     },
     bytesOf: (id) => bytesOfToken(tokens[id] as string),
@@ -135,4 +151,17 @@ function startsWithToken(value: unknown, token: string | undefined): boolean {
   if (json.type !== 'TemplateProcessing' || !Array.isArray(json.single)) return false;
   const first = (json.single[0] as JsonObject | undefined)?.SpecialToken as JsonObject | undefined;
   return first?.id === token;
+}
+
+function pairRanks(merges: readonly (readonly [string, string])[]): PairRank {
+  const ranks = new Map<string, Map<string, number>>();
+  merges.forEach(([left, right], rank) => {
+    let inner = ranks.get(left);
+    if (!inner) {
+      inner = new Map();
+      ranks.set(left, inner);
+    }
+    if (!inner.has(right)) inner.set(right, rank);
+  });
+  return (left, right) => ranks.get(left)?.get(right);
 }

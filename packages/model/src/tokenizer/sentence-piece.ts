@@ -4,7 +4,7 @@ import { mergeSymbols } from './merge-core.js';
 const visibleSpace = '\u2581';
 
 export interface SentencePieceParts {
-  readonly tokens: readonly string[];
+  idOf(token: string): number | undefined;
   /** Higher joins first. */
   readonly scores: ArrayLike<number>;
   /** Ids of the tokens `<0x00>` to `<0xFF>`, by byte. */
@@ -18,20 +18,19 @@ export interface SentencePieceParts {
  * and characters without a token become their bytes. The library has no scores, so this is ours.
  */
 export function sentencePieceEncoder({
-  tokens,
+  idOf,
   scores,
   byteTokens,
   addSpacePrefix,
 }: SentencePieceParts): (text: string, out: number[]) => void {
-  const ids = new Map(tokens.map((token, id) => [token, id]));
   const rank = (left: string, right: string): number | undefined => {
-    const id = ids.get(left + right);
+    const id = idOf(left + right);
     return id === undefined ? undefined : -(scores[id] as number);
   };
   return (text, out) => {
     const escaped = `${addSpacePrefix ? ' ' : ''}${text}`.replaceAll(' ', visibleSpace);
     for (const piece of mergeSymbols(Array.from(escaped), rank)) {
-      const id = ids.get(piece);
+      const id = idOf(piece);
       if (id !== undefined) out.push(id);
       else for (const byte of Buffer.from(piece)) out.push(byteTokens[byte] as number);
     }

@@ -3,7 +3,9 @@ import type { Tokenizer } from './tokenizer.js';
 
 /** What differs between kinds of vocabulary; the rest of a tokenizer is the same for all. */
 export interface TokenizerParts {
-  readonly tokens: readonly string[];
+  readonly vocabularySize: number;
+  /** Undefined outside of the vocabulary. */
+  tokenText(id: number): string | undefined;
   /** Tokens that a text never produces and a reader never sees: control tokens, unknown. */
   readonly special: ReadonlySet<number>;
   /** Added by people as whole words: found in any text before it is cut, shown as they are. */
@@ -24,23 +26,23 @@ export interface TokenizerParts {
 const maxTextLength = 64 * 1024 * 1024;
 
 export function createTokenizer(parts: TokenizerParts): Tokenizer {
-  const { tokens, special, userDefined } = parts;
+  const { vocabularySize, tokenText, special, userDefined } = parts;
   const utf8 = new TextEncoder();
   const byLength = (ids: Iterable<number>): readonly (readonly [string, number])[] =>
     [...ids]
-      .map((id) => [tokens[id] as string, id] as const)
+      .map((id) => [tokenText(id) ?? '', id] as const)
       .filter(([text]) => text !== '')
       .sort(([a], [b]) => b.length - a.length);
   const whenPlain = byLength(userDefined);
   const whenSpecial = byLength([...special, ...userDefined]);
   const tokenBytes: Tokenizer['tokenBytes'] = (id, options = {}) => {
-    const token = tokens[id];
-    if (token === undefined) throw new InvalidArgumentError(`Token ${id} is outside the vocabulary of ${tokens.length}.`);
+    const token = tokenText(id);
+    if (token === undefined) throw new InvalidArgumentError(`Token ${id} is outside the vocabulary of ${vocabularySize}.`);
     if (special.has(id)) return options.special ? utf8.encode(token) : new Uint8Array();
     return userDefined.has(id) ? utf8.encode(token) : parts.bytesOf(id);
   };
   return {
-    vocabularySize: tokens.length,
+    vocabularySize,
     beginToken: parts.beginToken,
     endToken: parts.endToken,
     stopTokens: parts.stopTokens,
