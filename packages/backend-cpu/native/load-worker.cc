@@ -144,6 +144,11 @@ class LoadWorker : public Napi::AsyncWorker {
     if (kernels_ == nullptr) fail(StatusCode::unsupported, "Instruction set " + name + " is not available here.");
     sizes_ = readSizes(request.Get("config").As<Napi::Object>());
     tensors_ = readTensors(request.Get("tensors").As<Napi::Array>());
+    if (has(request, "repackCache")) {
+      const Napi::Object cache = request.Get("repackCache").As<Napi::Object>();
+      cache_.path = cache.Get("path").ToString().Utf8Value();
+      cache_.key = cache.Get("key").ToString().Utf8Value();
+    }
     if (has(request, "gates")) gates_ = readGates(request.Get("gates").As<Napi::Object>(), sizes_);
     threads_ = integerOf(request, "threads");
     maxTokens_ = integerOf(request, "maxTokens");
@@ -158,9 +163,10 @@ class LoadWorker : public Napi::AsyncWorker {
   void Execute() override {
     try {
       auto pool = std::make_unique<ThreadPool>(threads_);
-      ModelWeights weights = loadWeights(sizes_, tensors_, *pool, shared_->cancelled, [this](double share) { shared_->progress.store(share); });
+      ModelWeights weights = loadWeights(sizes_, tensors_, *pool, shared_->cancelled, [this](double share) { shared_->progress.store(share); }, cache_);
       GateModel gates = makeGates(gates_, weights);
       handle_ = std::make_shared<RunnerHandle>();
+      handle_->cacheOutcome = cache_.outcome;
       handle_->runner = std::make_unique<Runner>(*kernels_, std::move(pool), std::move(weights), std::move(gates), maxTokens_, halfKv_);
     } catch (const Failure& failure) {
       failure_ = failure;
@@ -174,6 +180,8 @@ class LoadWorker : public Napi::AsyncWorker {
 
   void OnOK() override {
     Napi::HandleScope scope(Env());
+    // Asked for after the last piece was read.
+    if (shared_->cancelled.load()) return deferred_.Reject(toError(Env(), Failure{StatusCode::aborted, "Loading was aborted."}).Value());
     const AddonData* data = Env().GetInstanceData<AddonData>();
     deferred_.Resolve(data->runnerConstructor.New({Napi::External<std::shared_ptr<RunnerHandle>>::New(Env(), &handle_)}));
   }
@@ -188,6 +196,7 @@ class LoadWorker : public Napi::AsyncWorker {
   ModelSizes sizes_;
   std::vector<TensorSource> tensors_;
   GateRequest gates_;
+  PackedCache cache_;
   size_t threads_ = 1;
   size_t maxTokens_ = 0;
   bool halfKv_ = true;

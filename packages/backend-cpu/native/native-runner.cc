@@ -101,6 +101,7 @@ Napi::Value NativeRunner::details(const Napi::CallbackInfo& info) {
   details.Set("instructionSet", r.kernels().name);
   details.Set("threads", static_cast<double>(r.pool().threads()));
   details.Set("weightBytes", static_cast<double>(r.weights().weightBytes()));
+  if (handle_->cacheOutcome != "off") details.Set("repackCache", handle_->cacheOutcome);
   return details;
 }
 

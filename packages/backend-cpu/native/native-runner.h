@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 
 #include "runner.h"
 
@@ -18,6 +19,7 @@ struct RunnerHandle {
   std::unique_ptr<Runner> runner;
   std::atomic<bool> cancelled{false};
   std::atomic<bool> busy{false};
+  std::string cacheOutcome;  // see PackedCache
 };
 
 class NativeRunner : public Napi::ObjectWrap<NativeRunner> {
