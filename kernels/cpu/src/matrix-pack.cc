@@ -106,13 +106,17 @@ size_t sourceRowBytes(SourceType type, size_t columns) {
 }
 
 void packTile(const PackedMatrix& m, SourceType type, const uint8_t* source, size_t tile, uint8_t* out) {
+  const size_t first = tile * tileRows;
+  const size_t count = first < m.rows ? m.rows - first : 0;
+  packTileRows(m, type, source + first * sourceRowBytes(type, m.columns), count < tileRows ? count : tileRows, out);
+}
+
+void packTileRows(const PackedMatrix& m, SourceType type, const uint8_t* rows, size_t count, uint8_t* out) {
   // Rows and blocks that do not exist keep a scale of zero.
   std::memset(out, 0, m.tileBytes);
   const size_t rowBytes = sourceRowBytes(type, m.columns);
-  for (size_t lane = 0; lane < tileRows; ++lane) {
-    const size_t row = tile * tileRows + lane;
-    if (row >= m.rows) break;
-    const uint8_t* from = source + row * rowBytes;
+  for (size_t lane = 0; lane < count; ++lane) {
+    const uint8_t* from = rows + lane * rowBytes;
     if (m.quantized()) {
       packBlocks(m, type, from, lane, out);
     } else {

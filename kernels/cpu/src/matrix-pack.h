@@ -17,6 +17,9 @@ size_t sourceRowBytes(SourceType type, size_t columns);
 // Rows 16 * tile .. of a row-major source into one tile; rows beyond the last are zero.
 void packTile(const PackedMatrix& matrix, SourceType type, const uint8_t* source, size_t tile, uint8_t* out);
 
+// The same from `count` rows, at most 16, that lie at `rows`.
+void packTileRows(const PackedMatrix& matrix, SourceType type, const uint8_t* rows, size_t count, uint8_t* out);
+
 // One row as floats; out holds at least `columns` numbers.
 void unpackRow(const PackedMatrix& matrix, size_t row, float* out);
 

@@ -1,81 +1,120 @@
 #include "model-weights.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <map>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "status.h"
+#include "tensor-files.h"
 
 namespace gateskip {
 
 namespace {
 
-// Reads by pread, not by mapping: a file that shrinks meanwhile gives a short read here instead of a signal.
-class TensorReader {
- public:
-  // Opens the tensor's file and finds its bytes inside it.
-  void check(const TensorSource& tensor) {
-    if (tensor.bytes != nullptr) return;
-    open(tensor.path);
-    if (tensor.offset > fileBytes_ || tensor.sizeBytes > fileBytes_ - tensor.offset)
-      fail(StatusCode::io, "Tensor " + tensor.name + " ends at byte " + std::to_string(tensor.offset + tensor.sizeBytes) + ", the file has " +
-                               std::to_string(fileBytes_) + ".");
-  }
-
-  const uint8_t* read(const TensorSource& tensor) {
-    check(tensor);
-    if (tensor.bytes != nullptr) return tensor.bytes;
-    uint8_t* target = buffer_.ensure(tensor.sizeBytes);
-    size_t done = 0;
-    while (done < tensor.sizeBytes) {
-      const auto got = ::pread(descriptor_, target + done, tensor.sizeBytes - done, static_cast<off_t>(tensor.offset + done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) fail(StatusCode::io, "Tensor " + tensor.name + ": the file gave " + std::to_string(done) + " of " + std::to_string(tensor.sizeBytes) + " bytes.");
-      done += static_cast<size_t>(got);
-    }
-    return target;
-  }
-
-  ~TensorReader() { close(); }
-
- private:
-  void open(const std::string& path) {
-    if (path == path_) return;
-    close();
-    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor_ < 0) fail(StatusCode::io, "Cannot open the model file: " + std::string(std::strerror(errno)) + ".");
-    struct stat info {};
-    if (::fstat(descriptor_, &info) != 0 || !S_ISREG(info.st_mode)) fail(StatusCode::io, "The model is not a regular file.");
-    fileBytes_ = static_cast<uint64_t>(info.st_size);
-    path_ = path;
-  }
-  void close() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    descriptor_ = -1;
-    path_.clear();
-  }
-
-  int descriptor_ = -1;
-  uint64_t fileBytes_ = 0;
-  std::string path_;
-  AlignedBuffer<uint8_t> buffer_;
+// A matrix that is to be packed, and where.
+struct PackJob {
+  OwnedMatrix* target;
+  const TensorSource* tensor;
+  size_t file;    // of tensors in files
+  size_t offset;  // in the weight memory
 };
 
-void pack(const PackedMatrix& shape, const TensorSource& tensor, const uint8_t* source, uint8_t* target, ThreadPool& pool) {
-  constexpr size_t grain = 16;
-  pool.run((shape.tiles + grain - 1) / grain, [&](size_t task, size_t) {
-    const size_t end = std::min(shape.tiles, (task + 1) * grain);
-    for (size_t tile = task * grain; tile < end; ++tile) packTile(shape, tensor.type, source, tile, target + tile * shape.tileBytes);
-  });
+// Some tiles of one matrix.
+struct PackTask {
+  size_t job;
+  size_t firstTile;
+  size_t endTile;
+};
+
+// What a task reads at once: as much as a core's own cache holds beside the tiles it makes.
+constexpr size_t taskBytes = size_t{256} << 10;
+constexpr size_t matrixAlignment = 64;
+
+// All matrices, each piece read and packed by one thread: pages of the target come on that thread, and the bytes read are
+// still in its cache. First failure wins; the others stop.
+class Packer {
+ public:
+  Packer(const std::vector<PackJob>& jobs, const TensorFiles& files, uint8_t* memory, size_t threads) : jobs_(jobs), files_(files), memory_(memory) {
+    size_t scratchBytes = 0;
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      const PackedMatrix& shape = jobs[i].target->shape;
+      const size_t tileSource = tileRows * sourceRowBytes(jobs[i].tensor->type, shape.columns);
+      const size_t tiles = std::max(size_t{1}, taskBytes / tileSource);
+      if (jobs[i].tensor->bytes == nullptr) scratchBytes = std::max(scratchBytes, tiles * tileSource);
+      for (size_t tile = 0; tile < shape.tiles; tile += tiles) tasks_.push_back({i, tile, std::min(shape.tiles, tile + tiles)});
+    }
+    scratch_.resize(threads);
+    for (auto& scratch : scratch_) scratch.resize(scratchBytes);
+  }
+
+  void run(ThreadPool& pool, const std::atomic<bool>& cancelled, const std::function<void(uint64_t bytes)>& done) {
+    pool.run(tasks_.size(), [&](size_t i, size_t thread) {
+      if (failed_.load(std::memory_order_relaxed)) return;
+      if (cancelled.load(std::memory_order_relaxed)) return stop(nullptr);
+      done(pack(tasks_[i], scratch_[thread].data()));
+    });
+    if (!failed_.load()) return;
+    if (shortTensor_ == nullptr) fail(StatusCode::aborted, "Loading was aborted.");
+    fail(StatusCode::io, "Tensor " + shortTensor_->name + ": the file became shorter, or could not be read.");
+  }
+
+ private:
+  uint64_t pack(const PackTask& task, uint8_t* scratch) {
+    const PackJob& job = jobs_[task.job];
+    const TensorSource& tensor = *job.tensor;
+    const PackedMatrix& shape = job.target->shape;
+    const size_t rowBytes = sourceRowBytes(tensor.type, shape.columns);
+    const size_t firstRow = task.firstTile * tileRows;
+    const size_t endRow = std::min(shape.rows, task.endTile * tileRows);
+    const uint64_t bytes = (endRow - firstRow) * rowBytes;
+    const uint8_t* rows = scratch;
+    if (tensor.bytes != nullptr) {
+      rows = tensor.bytes + firstRow * rowBytes;
+    } else if (!files_.read(job.file, tensor.offset + firstRow * rowBytes, bytes, scratch)) {
+      stop(&tensor);
+      return 0;
+    }
+    for (size_t tile = task.firstTile; tile < task.endTile; ++tile) {
+      const size_t row = tile * tileRows;
+      packTileRows(shape, tensor.type, rows + (row - firstRow) * rowBytes, std::min(tileRows, endRow - row), memory_ + job.offset + tile * shape.tileBytes);
+    }
+    return bytes;
+  }
+
+  // Null: because it was asked.
+  void stop(const TensorSource* tensor) {
+    if (!failed_.exchange(true)) shortTensor_ = tensor;
+  }
+
+  const std::vector<PackJob>& jobs_;
+  const TensorFiles& files_;
+  uint8_t* memory_;
+  std::vector<PackTask> tasks_;
+  std::vector<std::vector<uint8_t>> scratch_;  // by thread
+  std::atomic<bool> failed_{false};
+  const TensorSource* shortTensor_ = nullptr;
+};
+
+// Opens the file of a tensor and checks its range.
+size_t openFile(TensorFiles& files, const TensorSource& tensor) {
+  const size_t file = files.open(tensor.path);
+  const uint64_t fileBytes = files.sizeBytes(file);
+  if (tensor.offset > fileBytes || tensor.sizeBytes > fileBytes - tensor.offset)
+    fail(StatusCode::io, "Tensor " + tensor.name + " ends at byte " + std::to_string(tensor.offset + tensor.sizeBytes) + ", the file has " +
+                             std::to_string(fileBytes) + ".");
+  return file;
 }
 
-AlignedBuffer<float> unpackVector(const TensorSource& tensor, const uint8_t* source) {
+AlignedBuffer<float> readVector(TensorFiles& files, const TensorSource& tensor) {
   AlignedBuffer<float> vector(roundUp(tensor.columns, 32));
+  std::vector<uint8_t> stored;
+  const uint8_t* source = tensor.bytes;
+  if (source == nullptr) {
+    const size_t file = openFile(files, tensor);
+    stored.resize(tensor.sizeBytes);
+    if (!files.read(file, tensor.offset, tensor.sizeBytes, stored.data()))
+      fail(StatusCode::io, "Tensor " + tensor.name + ": the file became shorter, or could not be read.");
+    source = stored.data();
+  }
   unpackSource(tensor.type, source, tensor.columns, vector.data());
   return vector;
 }
@@ -100,7 +139,7 @@ size_t ModelWeights::weightBytes() const {
 }
 
 ModelWeights loadWeights(const ModelSizes& s, const std::vector<TensorSource>& tensors, ThreadPool& pool, const std::atomic<bool>& cancelled,
-                         const LoadProgress& progress) {
+                         const LoadProgress& progress, PackedCache& cache) {
   std::map<std::string, const TensorSource*> byName;
   for (const TensorSource& tensor : tensors) byName[tensor.name] = &tensor;
   const auto find = [&](const std::string& name, size_t rows, size_t columns) -> const TensorSource& {
@@ -110,36 +149,24 @@ ModelWeights loadWeights(const ModelSizes& s, const std::vector<TensorSource>& t
     return *found->second;
   };
 
-  TensorReader reader;
+  TensorFiles files;
   ModelWeights weights;
   weights.sizes = s;
   weights.layers.resize(s.layers);
-  double totalBytes = 1;
-  for (const TensorSource& tensor : tensors) totalBytes += static_cast<double>(tensor.sizeBytes);
-  double doneBytes = 0;
-  const auto step = [&](const TensorSource& tensor) {
-    if (cancelled.load(std::memory_order_relaxed)) fail(StatusCode::aborted, "Loading was aborted.");
-    doneBytes += static_cast<double>(tensor.sizeBytes);
-    progress(doneBytes / totalBytes);
-  };
-  struct Placed {
-    PackedMatrix* shape;
-    const TensorSource* tensor;
-    size_t offset;
-  };
-  std::vector<Placed> placed;
-  size_t arenaBytes = 0;
+  std::vector<PackJob> jobs;
+  size_t memoryBytes = 0;
+  uint64_t sourceBytes = 0;
+  bool allInFiles = true;
   const auto matrix = [&](OwnedMatrix& target, const std::string& name, size_t rows, size_t columns) {
     const TensorSource& tensor = find(name, rows, columns);
-    reader.check(tensor);
     target.shape = packedShape(packedFormatFor(tensor.type), rows, columns);
-    placed.push_back({&target.shape, &tensor, arenaBytes});
-    arenaBytes += roundUp(target.shape.sizeBytes(), 64);
+    jobs.push_back({&target, &tensor, tensor.bytes == nullptr ? openFile(files, tensor) : 0, memoryBytes});
+    memoryBytes = roundUp(memoryBytes + target.shape.sizeBytes(), matrixAlignment);
+    sourceBytes += tensor.sizeBytes;
+    allInFiles = allInFiles && tensor.bytes == nullptr;
   };
   const auto vector = [&](AlignedBuffer<float>& target, const std::string& name, size_t columns) {
-    const TensorSource& tensor = find(name, 1, columns);
-    target = unpackVector(tensor, reader.read(tensor));
-    step(tensor);
+    target = readVector(files, find(name, 1, columns));
   };
 
   const size_t q = s.queryWidth();
@@ -161,12 +188,28 @@ ModelWeights loadWeights(const ModelSizes& s, const std::vector<TensorSource>& t
   if (byName.count("output") != 0) matrix(weights.output, "output", s.vocabulary, s.hidden);
   matrix(weights.tokenEmbedding, "tokenEmbedding", s.vocabulary, s.hidden);
 
-  uint8_t* arena = weights.arena.ensure(arenaBytes);
-  for (const Placed& p : placed) {
-    pack(*p.shape, *p.tensor, reader.read(*p.tensor), arena + p.offset, pool);
-    p.shape->data = arena + p.offset;
-    step(*p.tensor);
+  if (cancelled.load()) fail(StatusCode::aborted, "Loading was aborted.");
+  const bool wantsCache = !cache.path.empty() && allInFiles;
+  const uint64_t source = files.identity();
+  size_t dataOffset = packedCacheDataOffset;
+  if (wantsCache) weights.arena = readPackedCache(cache, source, memoryBytes, pool);
+  if (weights.arena.empty()) {
+    dataOffset = 0;
+    weights.arena = WeightMemory::fresh(memoryBytes);
+    std::atomic<uint64_t> doneBytes{0};
+    Packer packer(jobs, files, weights.arena.data(), pool.threads());
+    packer.run(pool, cancelled, [&](uint64_t bytes) {
+      progress(static_cast<double>(doneBytes.fetch_add(bytes, std::memory_order_relaxed) + bytes) / static_cast<double>(sourceBytes));
+    });
+    if (wantsCache) {
+      // A file that was replaced or written to while it was read makes a cache of neither.
+      if (files.identity() == source && source != 0)
+        writePackedCache(cache, source, weights.arena.data(), memoryBytes, pool);
+      else
+        cache.outcome = "not written: the model file changed meanwhile";
+    }
   }
+  for (const PackJob& job : jobs) job.target->shape.data = static_cast<const WeightMemory&>(weights.arena).data() + dataOffset + job.offset;
   return weights;
 }
 

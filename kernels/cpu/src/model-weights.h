@@ -8,7 +8,9 @@
 
 #include "aligned-buffer.h"
 #include "matrix-pack.h"
+#include "packed-cache.h"
 #include "thread-pool.h"
+#include "weight-memory.h"
 
 namespace gateskip {
 
@@ -60,7 +62,7 @@ struct ModelWeights {
   ModelSizes sizes;
   // All matrices, one behind the other in the order in which a step reads them: a stream over large pages, whose end asks
   // ahead for the next matrix.
-  AlignedBuffer<uint8_t> arena;
+  WeightMemory arena;
   OwnedMatrix tokenEmbedding;
   OwnedMatrix output;  // empty where tied
   AlignedBuffer<float> outputNorm;
@@ -72,9 +74,10 @@ struct ModelWeights {
 
 using LoadProgress = std::function<void(double share)>;
 
-// Reads and packs every tensor, one at a time, on the pool. Throws Failure; nothing is left half loaded.
+// Reads and packs every tensor, in pieces, on the pool, or maps what an earlier load packed. Throws Failure; nothing is left
+// half loaded.
 ModelWeights loadWeights(const ModelSizes& sizes, const std::vector<TensorSource>& tensors, ThreadPool& pool, const std::atomic<bool>& cancelled,
-                         const LoadProgress& progress);
+                         const LoadProgress& progress, PackedCache& cache);
 
 // A row-major f32 matrix as a packed one (gates).
 OwnedMatrix packFloats(const float* values, size_t rows, size_t columns);

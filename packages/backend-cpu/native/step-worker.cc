@@ -86,7 +86,7 @@ void StepWorker::read(const Napi::Object& object) {
 void StepWorker::Execute() {
   try {
     handle_->runner->step(request_);
-    if (handle_->runner->weights().memory.damaged()) fail(StatusCode::io, "The file of repacked weights was cut short while it was in use. Load again.");
+    if (handle_->runner->weights().arena.damaged()) fail(StatusCode::io, "The file of repacked weights was cut short while it was in use. Load again.");
   } catch (const Failure& failure) {
     failure_ = failure;
     SetError(failure.message);
