@@ -4,6 +4,7 @@
 #include "cpu-features.h"
 #include "load-worker.h"
 #include "native-runner.h"
+#include "packed-matrix.h"
 #include "probe-worker.h"
 
 namespace gateskip {
@@ -19,6 +20,7 @@ static Napi::Value instructionSets(const Napi::CallbackInfo& info) {
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new AddonData{NativeRunner::define(env)});
   exports.Set("instructionSets", Napi::Function::New(env, instructionSets));
+  exports.Set("packedLayoutVersion", Napi::Number::New(env, packedLayoutVersion));
   exports.Set("load", Napi::Function::New(env, startLoad));
   exports.Set("probe", Napi::Function::New(env, startProbe));
   return exports;

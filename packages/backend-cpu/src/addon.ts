@@ -48,7 +48,7 @@ export interface NativeRunner {
   sequenceLength(sequence: number): number;
   sequenceRows(sequence: number): number;
   usage(): { used: number; tokens: number; rowBytes: number; maxRows: number };
-  details(): { instructionSet: string; threads: number; weightBytes: number };
+  details(): { instructionSet: string; threads: number; weightBytes: number; repackCache?: string };
   step(request: NativeStepRequest): Promise<void>;
   cancel(): void;
   close(): void;
@@ -67,6 +67,8 @@ export interface NativeProbe {
 
 export interface NativeAddon {
   instructionSets(): string[];
+  /** Of the packed form of weights; files of another one are not read. */
+  readonly packedLayoutVersion: number;
   load(request: object): NativeLoad;
   probe(request: object): NativeProbe;
 }

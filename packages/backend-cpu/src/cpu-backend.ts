@@ -14,14 +14,16 @@ import { findAddon } from './addon.js';
 import { CpuRunner } from './cpu-runner.js';
 import { loadRequest } from './load-request.js';
 import { typedError } from './native-error.js';
-import { loadSettings } from './options.js';
+import { loadSettings, repackCacheBytes } from './options.js';
+import { evictRepackCache, type RepackCacheRequest, repackCacheRequest } from './repack-cache.js';
 
 const PROGRESS_INTERVAL_MS = 50;
 
 /**
  * The native CPU backend: block-format weights times int8 activations, f16 K/V rows behind index tables, skipped branches
  * not computed. The instruction set is chosen at run time (`extra: {isa}` or GATESKIP_CPU_ISA picks one by
- * name); `extra: {kvFormat: 'f32'}` keeps K/V rows in full precision.
+ * name); `extra: {kvFormat: 'f32'}` keeps K/V rows in full precision; `extra: {repackCache: true}` (or GATESKIP_REPACK_CACHE=1)
+ * keeps the packed weights in a file that later loads map, `repackCacheBytes` bounds these files together (8 GiB).
  */
 export const cpuBackend: Backend = {
   name: 'cpu',
@@ -53,9 +55,11 @@ export const cpuBackend: Backend = {
     if (options.adapter !== undefined) validateAdapter(config, options.adapter);
     if (options.signal?.aborted) throw new AbortedError('Loading');
     checkMemory(model);
+    const cache = await repackCache(model, repackCacheBytes(options), found.addon.packedLayoutVersion);
+    if (options.signal?.aborted) throw new AbortedError('Loading');
     let pending: ReturnType<typeof found.addon.load>;
     try {
-      pending = found.addon.load(loadRequest(model, options.adapter, settings));
+      pending = found.addon.load(loadRequest(model, options.adapter, settings, cache.request));
     } catch (error) {
       throw typedError(error);
     }
@@ -65,7 +69,12 @@ export const cpuBackend: Backend = {
     try {
       const native = await pending.promise;
       options.onProgress?.(1);
-      return new CpuRunner(native, config, options.adapter, settings.halfKv === 1 ? 'f16' : 'f32');
+      if (native.details().repackCache === 'written') await evictRepackCache(cache.mostBytes).catch(() => undefined);
+      const details = {
+        kvFormat: settings.halfKv === 1 ? 'f16' : 'f32',
+        ...(cache.problem !== undefined && { repackCache: cache.problem }),
+      };
+      return new CpuRunner(native, config, options.adapter, details);
     } catch (error) {
       throw typedError(error);
     } finally {
@@ -75,17 +84,32 @@ export const cpuBackend: Backend = {
   },
 };
 
-/** Weights are held once in packed form, and one tensor at a time as read. */
-function checkMemory(model: Model): void {
-  let largest = 0;
-  let total = 0;
-  for (const { data } of model.tensors.values()) {
-    const bytes = data.kind === 'file' ? data.sizeBytes : data.bytes.byteLength;
-    total += bytes;
-    largest = Math.max(largest, bytes);
+interface CacheChoice {
+  readonly mostBytes: number;
+  readonly request?: RepackCacheRequest;
+  /** Why there is no request although one is wanted: never a reason not to load. */
+  readonly problem?: string;
+}
+
+async function repackCache(model: Model, mostBytes: number, layoutVersion: number): Promise<CacheChoice> {
+  if (mostBytes === 0) return { mostBytes };
+  if (model.sizeBytes > mostBytes) return { mostBytes, problem: `not used: the weights are larger than ${mostBytes} bytes` };
+  try {
+    return { mostBytes, request: await repackCacheRequest(model, layoutVersion) };
+  } catch (error) {
+    return { mostBytes, problem: `not used: ${(error as Error).message}` };
   }
+}
+
+/** What threads read at once, and buffers around the weights. */
+const LOAD_BUFFERS_BYTES = 16 * 2 ** 20;
+
+/** Weights are held once, in packed form, which is as large as the stored one. */
+function checkMemory(model: Model): void {
+  let needed = LOAD_BUFFERS_BYTES;
+  for (const { data } of model.tensors.values()) needed += data.kind === 'file' ? data.sizeBytes : data.bytes.byteLength;
   const available = process.availableMemory();
-  if (total + largest > available) {
-    throw new InsufficientMemoryError('Loading the weights', total + largest, available, 'Take a smaller model or a smaller tensor type.');
+  if (needed > available) {
+    throw new InsufficientMemoryError('Loading the weights', needed, available, 'Take a smaller model or a smaller tensor type.');
   }
 }

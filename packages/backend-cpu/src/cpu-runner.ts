@@ -31,10 +31,10 @@ export class CpuRunner implements Runner {
     native: NativeRunner,
     readonly config: ModelConfig,
     readonly adapter: GateAdapter | undefined,
-    kvFormat: 'f16' | 'f32',
+    details: Readonly<Record<string, string>>,
   ) {
     this.#native = native;
-    this.details = { ...native.details(), kvFormat };
+    this.details = { ...native.details(), ...details };
     this.capabilities = {
       rules: ['keep', 'threshold', 'fraction', 'quantile', 'repeat'],
       scorers: adapter === undefined ? ['none', 'random', 'given'] : ['none', 'gate', 'random', 'given'],

@@ -1,5 +1,6 @@
 import type { GateVariant } from '@gateskip/gate';
 import { type GateAdapter, type Model, rotaryFrequencies, type TensorInfo, type TensorType } from '@gateskip/model';
+import type { RepackCacheRequest } from './repack-cache.js';
 
 const TYPE_CODES: Readonly<Record<TensorType, number>> = { F32: 0, F16: 1, BF16: 2, Q4_0: 3, Q4_1: 4, Q8_0: 5 };
 const VARIANT_CODES: Readonly<Record<GateVariant, number>> = { vector: 0, scalar: 1, mlp: 2, 'low-rank': 3, hybrid: 4 };
@@ -13,7 +14,12 @@ export interface LoadSettings {
 }
 
 /** Everything the addon needs to load a model, as plain data; see packages/backend-cpu/native/load-worker.cc. */
-export function loadRequest(model: Model, adapter: GateAdapter | undefined, settings: LoadSettings): object {
+export function loadRequest(
+  model: Model,
+  adapter: GateAdapter | undefined,
+  settings: LoadSettings,
+  repackCache: RepackCacheRequest | undefined,
+): object {
   const { config } = model;
   return {
     ...settings,
@@ -32,6 +38,7 @@ export function loadRequest(model: Model, adapter: GateAdapter | undefined, sett
     },
     tensors: [...model.tensors.values()].map(tensorRequest),
     ...(adapter && { gates: gateRequest(adapter) }),
+    ...(repackCache && { repackCache }),
   };
 }
 

@@ -3,16 +3,19 @@ import type { LoadOptions } from '@gateskip/backend';
 import { InvalidArgumentError } from '@gateskip/errors';
 import type { ModelConfig } from '@gateskip/model';
 import type { LoadSettings } from './load-request.js';
+import { DEFAULT_REPACK_CACHE_BYTES, isRepackCacheOn } from './repack-cache.js';
 
 /** Environment variable that picks an instruction set by name, where no option does. */
 export const INSTRUCTION_SET_VARIABLE = 'GATESKIP_CPU_ISA';
 
+const known: readonly string[] = ['isa', 'kvFormat', 'repackCache', 'repackCacheBytes'];
+
 /** @throws InvalidArgumentError */
 export function loadSettings(config: ModelConfig, options: LoadOptions, available: readonly string[]): LoadSettings {
   const { extra = {} } = options;
-  const unknown = Object.keys(extra).filter((key) => key !== 'isa' && key !== 'kvFormat');
+  const unknown = Object.keys(extra).filter((key) => !known.includes(key));
   if (unknown.length > 0)
-    throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu backend.`, 'Known: isa, kvFormat.');
+    throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu backend.`, `Known: ${known.join(', ')}.`);
   const threads = wholeNumber('threads', options.threads ?? availableParallelism(), 1024);
   const maxTokens = wholeNumber('maxTokens', options.maxTokens ?? 8 * config.contextLength, Math.floor(2 ** 32 / config.layers));
   const kvFormat = extra.kvFormat ?? 'f16';
@@ -25,6 +28,23 @@ export function loadSettings(config: ModelConfig, options: LoadOptions, availabl
     halfKv: kvFormat === 'f16' ? 1 : 0,
     instructionSet: instructionSet(extra.isa ?? process.env[INSTRUCTION_SET_VARIABLE] ?? '', available),
   };
+}
+
+/** Bytes that the cache of repacked weights may take; 0 where it is off. @throws InvalidArgumentError */
+export function repackCacheBytes({ extra = {} }: LoadOptions, env = process.env): number {
+  const { repackCache = isRepackCacheOn(env), repackCacheBytes: bytes = DEFAULT_REPACK_CACHE_BYTES } = extra;
+  if (typeof repackCache !== 'boolean')
+    throw new InvalidArgumentError(`repackCache must be true or false, got ${String(repackCache)}.`, '', {
+      what: 'repackCache',
+      got: repackCache,
+    });
+  if (typeof bytes !== 'number')
+    throw new InvalidArgumentError(`repackCacheBytes must be a number, got ${String(bytes)}.`, '', {
+      what: 'repackCacheBytes',
+      got: bytes,
+    });
+  const limit = wholeNumber('repackCacheBytes', bytes, Number.MAX_SAFE_INTEGER);
+  return repackCache ? limit : 0;
 }
 
 export function instructionSet(wanted: string | number | boolean, available: readonly string[]): string {
