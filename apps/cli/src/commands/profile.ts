@@ -18,8 +18,8 @@ export function addProfileCommand(program: Command, context: CommandContext): vo
     .option('-t, --text <files...>', 'text, UTF-8')
     .option('--tokens <n>', 'tokens at most (default: 4096)', wholeNumber(32, 4_194_304))
     .option('--window <n>', 'longest piece run at once (default: 256)', wholeNumber(16, 2048))
-    .option('--removal-tokens <n>', 'tokens at most that are run without each branch (default: 1024)', wholeNumber(16, 1_048_576))
-    .option('--removal-rows <n>', 'predictions compared for each branch (default: 512)', wholeNumber(1, 65_536))
+    .option('--removal-tokens <n>', 'tokens at most that are run without each branch (default: 512)', wholeNumber(16, 1_048_576))
+    .option('--removal-rows <n>', 'predictions compared for each branch (default: 256)', wholeNumber(1, 65_536))
     .option('--pinned <n>', 'first tokens of a piece that are neither measured nor dropped (default: 4)', wholeNumber(0, 15))
     .addOption(
       new Option('--kv <mode>', 'K and V of tokens that skip attention (default: project)').choices(['project', 'absent', 'alias']),

@@ -1,3 +1,4 @@
+export { type PolicySequence, type PolicySetting, type PolicyUnderTest, policyCases } from './cases/policy-cases.js';
 export { conformanceCases } from './conformance-cases.js';
 export { ConformanceError } from './conformance-error.js';
 export type { ConformanceCase, ConformanceOptions, Tolerance } from './options.js';

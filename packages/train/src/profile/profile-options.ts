@@ -2,13 +2,13 @@ import { InvalidArgumentError } from '@gateskip/errors';
 import type { KvMode } from '@gateskip/gate';
 
 export interface ProfileOptions {
-  /** Tokens at most for influence, norms and means, taken evenly over the text; default 4096. */
+  /** About how many tokens influence, norms and means are of, taken evenly over the text; default 4096. */
   readonly tokens?: number;
   /** Longest piece of text run at once; default 256, at most the model's context. */
   readonly windowTokens?: number;
-  /** Tokens at most that are run once without each branch; default 1024. */
+  /** About how many tokens are run once without each branch; default 512. */
   readonly removalTokens?: number;
-  /** Predictions at most that are compared for each branch; default 512. */
+  /** Predictions at most that are compared for each branch; default 256. */
   readonly removalRows?: number;
   /** First tokens of a window that are not measured and never dropped; default 4. */
   readonly pinnedTokens?: number;
@@ -20,7 +20,7 @@ export type ResolvedProfileOptions = Required<ProfileOptions>;
 
 /** Fills in defaults. @throws InvalidArgumentError naming the option and its range */
 export function resolveProfileOptions(options: ProfileOptions, shape: { readonly contextLength: number }): ResolvedProfileOptions {
-  const { tokens = 4096, removalTokens = 1024, removalRows = 512, pinnedTokens = 4, kv = 'project' } = options;
+  const { tokens = 4096, removalTokens = 512, removalRows = 256, pinnedTokens = 4, kv = 'project' } = options;
   const windowTokens = Math.min(options.windowTokens ?? 256, shape.contextLength);
   whole('tokens', tokens, 32, 4_194_304);
   whole('windowTokens', windowTokens, 16, 2048);
