@@ -11,7 +11,7 @@ const header = (...parts: Uint8Array[]): Buffer => Buffer.concat([Buffer.from('G
 const tensor = (sizes: readonly (number | bigint)[], more: object = {}) =>
   tinyGguf({ tensors: (all) => [...all, { name: 'extra', sizes, type: 0, bytes: new Uint8Array(32), ...more }] });
 const nested = (depth: number): Buffer =>
-  depth === 0 ? Buffer.concat([u32(4), u64(0)]) : Buffer.concat([u32(9), u64(1), nested(depth - 1)]);
+  Buffer.concat([...Array.from({ length: depth }, () => Buffer.concat([u32(9), u64(1)])), u32(4), u64(0)]);
 const renamed = (from: string, to: string) =>
   tinyGguf({ tensors: (all) => all.map((item) => (item.name === from ? { ...item, name: to } : item)) });
 const sound = tinyGguf();
@@ -41,7 +41,7 @@ const corpus: readonly (readonly [string, Uint8Array, string, RegExp])[] = [
     'GS_INVALID_MODEL',
     /left/,
   ],
-  ['arrays 10000 deep', header(u64(0), u64(1), text('a'), u32(9), nested(2000)), 'GS_INVALID_MODEL', /deeper than 4/],
+  ['arrays 10000 deep', header(u64(0), u64(1), text('a'), u32(9), nested(10_000)), 'GS_INVALID_MODEL', /deeper than 4/],
   ['arrays 5 deep', header(u64(0), u64(1), text('a'), u32(9), nested(4), Buffer.alloc(64)), 'GS_INVALID_MODEL', /deeper than 4/],
   ['unknown value type', header(u64(0), u64(1), text('a'), u32(77), Buffer.alloc(64)), 'GS_INVALID_MODEL', /type 77/],
   ['unknown element type', header(u64(0), u64(1), text('a'), u32(9), u32(13), u64(1), Buffer.alloc(64)), 'GS_INVALID_MODEL', /type 13/],
