@@ -19,7 +19,7 @@ const PIECE_BYTES = 18 * 34 * 4096;
  * @returns {Promise<number>} bytes written
  */
 export async function writeRandomGguf(path, { shape: shapeName, type, seed }) {
-  const shape = shapes[shapeName];
+  const shape = Object.hasOwn(shapes, shapeName) ? shapes[shapeName] : undefined;
   if (!shape) throw new Error(`There is no shape "${shapeName}". Known: ${Object.keys(shapes).join(', ')}.`);
   if (type !== 'Q4_0' && type !== 'Q8_0') throw new Error(`Weights are written as Q4_0 or Q8_0, not as ${type}.`);
   const plans = tensorPlans(shape, type);
