@@ -1,5 +1,9 @@
 #include "cpu-features.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #if defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -11,8 +15,24 @@ extern const Kernels scalarKernels;
 #if defined(__x86_64__)
 extern const Kernels avx2Kernels;
 extern const Kernels avx512VnniKernels;
+extern const Kernels avx2VnniEvexKernels;
+#if defined(GATESKIP_HAS_AVXVNNI)
+extern const Kernels avx2VnniKernels;
+#endif
 #elif defined(__aarch64__)
 extern const Kernels neonDotprodKernels;
+#endif
+
+#if defined(__x86_64__) && defined(GATESKIP_HAS_AVXVNNI)
+namespace {
+
+// CPUID leaf 7, subleaf 1, EAX bit 4; asked directly, older compilers' __builtin_cpu_supports does not know its name.
+bool hasAvxVnni() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1) != 0;
+}
+
+}  // namespace
 #endif
 
 std::vector<const Kernels*> availableKernels() {
@@ -20,9 +40,17 @@ std::vector<const Kernels*> availableKernels() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
-    found.push_back(&avx512VnniKernels);
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+  if (avx512) found.push_back(&avx512VnniKernels);
+  // One name, two encodings of the same code: where the processor has the shorter one, that.
+#if defined(GATESKIP_HAS_AVXVNNI)
+  if (avx2 && hasAvxVnni())
+    found.push_back(&avx2VnniKernels);
+  else
+#endif
+      if (avx512)
+    found.push_back(&avx2VnniEvexKernels);
   if (avx2) found.push_back(&avx2Kernels);
 #elif defined(__aarch64__)
 #if defined(__linux__)

@@ -37,12 +37,12 @@ struct MatmulOf {
     for (int n = 0; n < N; ++n) {
       if constexpr (format == PackedFormat::q4Min) sum[n] = S::izero();
       if constexpr (format == PackedFormat::q4) sum[n] = S::iset1(x.offsets[at + n * scaleStride]);
-      if constexpr (format == PackedFormat::q8) sum[n] = S::iset1(16 * x.offsets[at + n * scaleStride]);
+      if constexpr (format == PackedFormat::q8) sum[n] = S::wideIsSigned ? S::izero() : S::iset1(16 * x.offsets[at + n * scaleStride]);
     }
     if constexpr (format == PackedFormat::q8) {
       GATESKIP_UNROLL
       for (int k = 0; k < 8; ++k) {
-        const B bytes = S::loadBytes(quants + k * 64);
+        const typename S::W bytes = S::wide(S::loadBytes(quants + k * 64));
         GATESKIP_UNROLL
         for (int n = 0; n < N; ++n) sum[n] = S::dot4Wide(sum[n], bytes, four(a + n * x.stride + 4 * k));
       }

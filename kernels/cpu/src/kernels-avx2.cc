@@ -3,7 +3,11 @@
 
 namespace gateskip {
 
+namespace {
+struct PlainUnit {};
+}  // namespace
+
 extern const Kernels avx2Kernels;
-const Kernels avx2Kernels = kernelTable<simd::Avx2>();
+const Kernels avx2Kernels = kernelTable<simd::Avx2Lanes<PlainUnit>>();
 
 }  // namespace gateskip

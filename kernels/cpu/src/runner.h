@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "activation-scratch.h"
 #include "gates.h"
 #include "kernels.h"
 #include "kv-pool.h"
@@ -71,12 +72,10 @@ struct StepRequest {
 
 // Buffers of a step, grown to the largest step seen.
 struct StepScratch {
-  AlignedBuffer<float> stream, normed, product, factors, queries, keys, values, paddedQueries, attended, gateOut, upOut, logits;
+  AlignedBuffer<float> stream, normed, product, factors, queries, keys, values, paddedQueries, attended, inner, joined, logits;
   AlignedBuffer<float> cosines, sines, attendScratch, scores;
-  AlignedBuffer<int8_t> quants;
-  AlignedBuffer<float> scales;
-  AlignedBuffer<int32_t> offsets;
-  AlignedBuffer<float> minimumWeights;
+  ActivationScratch int8;
+  ActivationScratch innerInt8;
   GateScratch gate;
 };
 

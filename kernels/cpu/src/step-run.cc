@@ -143,41 +143,20 @@ void StepRun::addStandIns(size_t branch) {
     if (runs_[row] == 0 && planOf(row).standIns) kernels_.add(streamRow(row), standIn, hiddenStride_);
 }
 
-Activations StepRun::roomFor(const float* values, size_t rows, size_t stride, bool quantized) {
-  Activations x;
-  x.values = values;
-  x.stride = stride;
-  if (quantized) {
-    const size_t blocks = rows * (stride / blockColumns);
-    x.quants = scratch_.quants.ensure(rows * stride);
-    x.scales = scratch_.scales.ensure(blocks);
-    x.offsets = scratch_.offsets.ensure(blocks);
-    x.minimumWeights = scratch_.minimumWeights.ensure(blocks);
-  }
-  return x;
-}
-
-void StepRun::quantizeRow(const Activations& x, size_t row) {
-  const size_t blocks = x.stride / blockColumns;
-  const size_t at = row * blocks;
-  kernels_.quantize(x.values + row * x.stride, blocks,
-                    {scratch_.quants.data() + row * x.stride, scratch_.scales.data() + at, scratch_.offsets.data() + at, scratch_.minimumWeights.data() + at});
-}
-
 Activations StepRun::normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized) {
   float* normed = scratch_.normed.ensure(rows.size() * hiddenStride_);
-  const Activations x = roomFor(normed, rows.size(), hiddenStride_, quantized);
+  const Activations x = scratch_.int8.room(normed, rows.size(), hiddenStride_, quantized);
   forRows(pool_, rows.size(), 8, [&](size_t i, size_t) {
     const float* from = streamRow(rows[i]);
     kernels_.scaleBy(from, kernels_.inverseRms(from, sizes_.hidden, sizes_.epsilon), norm.data(), normed + i * hiddenStride_, hiddenStride_);
-    if (quantized) quantizeRow(x, i);
+    if (quantized) scratch_.int8.quantize(kernels_, hiddenStride_, i, 0, normed + i * hiddenStride_, hiddenStride_ / blockColumns);
   });
   return x;
 }
 
 Activations StepRun::quantizeRows(const float* values, size_t rows, size_t stride, bool quantized) {
-  const Activations x = roomFor(values, rows, stride, quantized);
-  if (quantized) forRows(pool_, rows, 8, [&](size_t i, size_t) { quantizeRow(x, i); });
+  const Activations x = scratch_.int8.room(values, rows, stride, quantized);
+  if (quantized) forRows(pool_, rows, 8, [&](size_t i, size_t) { scratch_.int8.quantize(kernels_, stride, i, 0, values + i * stride, stride / blockColumns); });
   return x;
 }
 

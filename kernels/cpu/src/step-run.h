@@ -40,12 +40,11 @@ class StepRun {
 
   // mlp-branch.cc
   void mlp(size_t branch);
+  // silu(gate x) * up x, in the form that the last product reads.
+  Activations mlpInner(const LayerWeights& layer, const Activations& x, size_t rows);
 
   // Norms the rows of the stream into the compact buffer `normed` and, where a consumer wants int8, quantises them.
   Activations normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized);
-  // Room for `rows` compact rows and their int8 form in the scratch that every product uses in turn.
-  Activations roomFor(const float* values, size_t rows, size_t stride, bool quantized);
-  void quantizeRow(const Activations& x, size_t row);
   // int8 of compact rows that are floats already.
   Activations quantizeRows(const float* values, size_t rows, size_t stride, bool quantized);
   // stream[row] += product of the compact rows, times the gate where it multiplies.

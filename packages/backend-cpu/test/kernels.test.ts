@@ -23,6 +23,7 @@ const X64: Target = {
   runner: [],
   units: {
     'kernels-avx2.cc': ['-mavx2', '-mfma', '-mf16c'],
+    'kernels-avx2-vnni-evex.cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512vl', '-mavx512vnni'],
     'kernels-avx512-vnni.cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512vnni', '-w'],
   },
   expected: ['scalar'],

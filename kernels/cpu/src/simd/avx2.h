@@ -6,7 +6,10 @@
 
 namespace gateskip::simd {
 
-struct Avx2 {
+// Each translation unit names its own lanes: a function that two of them share could be linked from the one that was
+// compiled for the newer processor.
+template <typename Unit>
+struct Avx2Lanes {
   static constexpr const char* name = "avx2";
   static constexpr int rowsPerPass = 2;
 
@@ -100,19 +103,26 @@ struct Avx2 {
     return {_mm256_add_epi32(acc.lo, _mm256_madd_epi16(_mm256_maddubs_epi16(weights.lo, a), ones)),
             _mm256_add_epi32(acc.hi, _mm256_madd_epi16(_mm256_maddubs_epi16(weights.hi, a), ones))};
   }
-  // Weights up to 255: a pair would overflow 16 bits, so bytes are widened first.
-  static I dot4Wide(I acc, B weights, int32_t activations) {
-    const __m256i a = _mm256_cvtepi8_epi16(_mm_set1_epi32(activations));
-    return {_mm256_add_epi32(acc.lo, wide(weights.lo, a)), _mm256_add_epi32(acc.hi, wide(weights.hi, a))};
+  // Bytes up to 255 would overflow the 16 bits of a pair, so they go signed: magnitudes times activations that carry the
+  // sign, 2 * 128 * 127 at most.
+  static constexpr bool wideIsSigned = true;
+  struct W {
+    B magnitudes, signs;
+  };
+  static W wide(B bytes) {
+    const __m256i flip = _mm256_set1_epi8(static_cast<char>(0x80));
+    const B weights{_mm256_xor_si256(bytes.lo, flip), _mm256_xor_si256(bytes.hi, flip)};
+    return {{_mm256_abs_epi8(weights.lo), _mm256_abs_epi8(weights.hi)}, weights};
+  }
+  static I dot4Wide(I acc, W weights, int32_t activations) {
+    const __m256i a = _mm256_set1_epi32(activations);
+    const __m256i ones = _mm256_set1_epi16(1);
+    const __m256i lo = _mm256_maddubs_epi16(weights.magnitudes.lo, _mm256_sign_epi8(a, weights.signs.lo));
+    const __m256i hi = _mm256_maddubs_epi16(weights.magnitudes.hi, _mm256_sign_epi8(a, weights.signs.hi));
+    return {_mm256_add_epi32(acc.lo, _mm256_madd_epi16(lo, ones)), _mm256_add_epi32(acc.hi, _mm256_madd_epi16(hi, ones))};
   }
 
  private:
-  static __m256i wide(__m256i weights, __m256i a) {
-    const __m256i even = _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm256_castsi256_si128(weights)), a);
-    const __m256i odd = _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm256_extracti128_si256(weights, 1)), a);
-    // hadd works within 128-bit halves: rows 0 1 4 5 | 2 3 6 7, put back in order.
-    return _mm256_permute4x64_epi64(_mm256_hadd_epi32(even, odd), 0xd8);
-  }
   static __m256 scaleHalf(__m256 a, __m256 n) {
     const __m256i k = _mm256_cvtps_epi32(n);
     const __m256i first = _mm256_srai_epi32(k, 1);

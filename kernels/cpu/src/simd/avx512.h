@@ -55,7 +55,11 @@ struct Avx512Vnni {
   static B highNibbles(B v) { return _mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(0x0f)); }
   // acc[row] += sum over 4 columns of weight(u8) * activation(s8); weights are offset by `zero` of the format.
   static I dot4(I acc, B weights, int32_t activations) { return _mm512_dpbusd_epi32(acc, weights, _mm512_set1_epi32(activations)); }
-  static I dot4Wide(I acc, B weights, int32_t activations) { return dot4(acc, weights, activations); }
+  // Whether dot4Wide takes the bytes less 128; else the caller corrects its sum.
+  static constexpr bool wideIsSigned = false;
+  using W = B;
+  static W wide(B bytes) { return bytes; }
+  static I dot4Wide(I acc, W weights, int32_t activations) { return dot4(acc, weights, activations); }
 };
 
 }  // namespace gateskip::simd

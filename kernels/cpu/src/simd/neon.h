@@ -94,18 +94,15 @@ struct NeonDotprod {
     for (int i = 0; i < 4; ++i) acc.v[i] = vdotq_s32(acc.v[i], vreinterpretq_s8_u8(weights.v[i]), a);
     return acc;
   }
-  // The dot product is signed: bytes are taken minus 128, and 128 times the activations' sum is added back.
-  static I dot4Wide(I acc, const B& weights, int32_t activations) {
-    const int8x16_t a = vreinterpretq_s8_s32(vdupq_n_s32(activations));
-    int8_t bytes[4];
-    std::memcpy(bytes, &activations, 4);
-    const int32x4_t back = vdupq_n_s32(128 * (bytes[0] + bytes[1] + bytes[2] + bytes[3]));
-    for (int i = 0; i < 4; ++i) {
-      const int8x16_t centred = vreinterpretq_s8_u8(veorq_u8(weights.v[i], vdupq_n_u8(0x80)));
-      acc.v[i] = vaddq_s32(vdotq_s32(acc.v[i], centred, a), back);
-    }
-    return acc;
+  // The dot product is signed, so bytes go minus 128.
+  static constexpr bool wideIsSigned = true;
+  using W = B;
+  static W wide(const B& bytes) {
+    W centred;
+    for (int i = 0; i < 4; ++i) centred.v[i] = veorq_u8(bytes.v[i], vdupq_n_u8(0x80));
+    return centred;
   }
+  static I dot4Wide(I acc, const W& weights, int32_t activations) { return dot4(acc, weights, activations); }
 };
 
 }  // namespace gateskip::simd

@@ -129,7 +129,10 @@ struct Scalar {
       for (int j = 0; j < 4; ++j) acc.v[row] += static_cast<int32_t>(weights.v[row * 4 + j]) * a[j];
     return acc;
   }
-  static I dot4Wide(I acc, const B& weights, int32_t activations) { return dot4(acc, weights, activations); }
+  static constexpr bool wideIsSigned = false;
+  using W = B;
+  static const W& wide(const B& bytes) { return bytes; }
+  static I dot4Wide(I acc, const W& weights, int32_t activations) { return dot4(acc, weights, activations); }
 };
 
 }  // namespace gateskip::simd
