@@ -5,3 +5,5 @@ export type { ConformanceCase, ConformanceOptions, Tolerance } from './options.j
 export { FLOAT32_TOLERANCE } from './options.js';
 export type { RandomAdapterOptions } from './random-adapter.js';
 export { createRandomAdapter } from './random-adapter.js';
+export type { TrainerConformanceOptions, TrainerTolerance } from './trainer-cases.js';
+export { FLOAT32_TRAINER_TOLERANCE, trainerConformanceCases } from './trainer-cases.js';
