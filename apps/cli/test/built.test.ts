@@ -115,7 +115,7 @@ describe('the built program', () => {
     const wide = join(folder, 'wide.gguf');
 
     /** A peer that says `body` for each token; it speaks the part of node-llama-cpp's language that the bench does. */
-    async function race(body: string): Promise<Ended> {
+    function writePeer(body: string): void {
       writeTinyModel(wide, { contextLength: 1024 });
       mkdirSync(place, { recursive: true });
       writeFileSync(join(place, 'package.json'), '{"version":"0.0.1","main":"index.mjs"}');
@@ -126,7 +126,11 @@ describe('the built program', () => {
         console.log('chatter');
         export const getLlama = async () => ({ buildType: 'fake', llamaCppRelease: { release: 'r1' }, loadModel: async () => ({ createContext }) });`,
       );
-      const started = start(main, ['bench', wide, ...words], { GATESKIP_PEERS: peers });
+    }
+
+    async function race(body: string, more: readonly string[] = []): Promise<Ended> {
+      writePeer(body);
+      const started = start(main, ['bench', wide, ...words, ...more], { GATESKIP_PEERS: peers });
       started.child.stdin.end();
       return started.ended;
     }
@@ -139,9 +143,8 @@ describe('the built program', () => {
     });
 
     it('races several, each on its own form of the weights', async () => {
-      const { fingerprint } = document(await run(['inspect', writeTinyModel(wide, { contextLength: 1024 }), '--json'])) as {
-        fingerprint: string;
-      };
+      const inspected = document(await run(['inspect', writeTinyModel(wide, { contextLength: 1024 }), '--json']));
+      const { fingerprint } = inspected.model as { fingerprint: string };
       const module = join(peers, 'onnxruntime-node', 'node_modules', 'onnxruntime-node');
       const exported = join(peers, 'onnxruntime-node', 'models', fingerprint.slice(0, 16));
       mkdirSync(module, { recursive: true });
@@ -161,10 +164,8 @@ describe('the built program', () => {
         };
         module.exports = { Tensor, InferenceSession: { create: async () => ({ run, release: async () => {} }) } };`,
       );
-      const both = ['bench', wide, ...words, '--against', 'onnxruntime-node'];
-      const unexported = start(main, both, { GATESKIP_PEERS: peers });
-      unexported.child.stdin.end();
-      const refused = await unexported.ended;
+      const both = ['--against', 'onnxruntime-node'];
+      const refused = await race('', both);
       expect(refused.code).toBe(3);
       expect(errorCode(refused)).toBe('GS_PEER_MODEL_MISSING');
       expect(refused.stdout).toContain('node tools/peers/onnx/export.mjs');
@@ -172,9 +173,7 @@ describe('the built program', () => {
       mkdirSync(exported, { recursive: true });
       const graph = { context: 2048, layers: 2, kvHeads: 1, headSize: 4, bits: 4, headBits: 8, exact: true };
       writeFileSync(join(exported, 'model.json'), JSON.stringify(graph));
-      const started = start(main, both, { GATESKIP_PEERS: peers });
-      started.child.stdin.end();
-      const report = document(await started.ended) as { ratios: Record<string, unknown>; peers: Record<string, unknown> };
+      const report = document(await race('', both)) as { ratios: Record<string, unknown>; peers: Record<string, unknown> };
       expect(Object.keys(report.ratios)).toEqual(['node-llama-cpp', 'onnxruntime-node']);
       expect(report.peers['onnxruntime-node']).toMatchObject({
         version: '0.0.2',
