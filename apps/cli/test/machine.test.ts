@@ -75,6 +75,7 @@ describe('gateskip backends and doctor', () => {
       versions: { node: process.versions.node },
       machine: { platform: `${process.platform}-${process.arch}` },
       cache: { path: env.GATESKIP_CACHE_DIR, writable: true },
+      repackedWeights: { enabled: false, files: 0, bytes: 0 },
       tools: [{ name: 'pip' }, { name: 'uv' }, { name: 'python' }],
     });
     expect((await commandLine(['doctor'], { env })).stdout).toMatch(/^gateskip +\d+\.\d+\.\d+\n/);

@@ -28,13 +28,14 @@ export interface RepackCacheReport {
 }
 
 /** What the cache of repacked weights holds. Makes nothing. */
-export async function inspectRepackCache(env: NodeJS.ProcessEnv = process.env): Promise<RepackCacheReport> {
+export async function inspectRepackCache(env: Readonly<Record<string, string | undefined>> = process.env): Promise<RepackCacheReport> {
   const folder = await repackFolder(env);
   const files = await packedFiles(folder);
   return { enabled: isRepackCacheOn(env), folder, files: files.length, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
-export const isRepackCacheOn = (env: NodeJS.ProcessEnv): boolean => /^(1|true|on|yes)$/i.test(env[REPACK_CACHE_VARIABLE] ?? '');
+export const isRepackCacheOn = (env: Readonly<Record<string, string | undefined>>): boolean =>
+  /^(1|true|on|yes)$/i.test(env[REPACK_CACHE_VARIABLE] ?? '');
 
 /**
  * The cache file of a model, in a folder that only this user may write.
@@ -78,7 +79,7 @@ export async function evictRepackCache(mostBytes: number, env = process.env): Pr
   }
 }
 
-const repackFolder = async (env: NodeJS.ProcessEnv): Promise<string> => join(await cacheFolder(env), 'repacked');
+const repackFolder = async (env: Readonly<Record<string, string | undefined>>): Promise<string> => join(await cacheFolder(env), 'repacked');
 
 async function packedFiles(folder: string): Promise<{ path: string; bytes: number; usedMs: number }[]> {
   const out: { path: string; bytes: number; usedMs: number }[] = [];

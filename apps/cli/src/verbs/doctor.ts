@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { access, constants, stat, statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import type { RepackCacheReport } from '@gateskip/backend-cpu';
 import { exitCodes } from '../exit-codes.js';
 import { bytes } from '../output/format.js';
 import type { Output } from '../output/output.js';
@@ -25,7 +26,12 @@ const tools: readonly (readonly [name: string, program: string, ...args: string[
 
 /** What this machine can do, what it cannot, and why. */
 export async function doctor(output: Output): Promise<number> {
-  const [reports, cache, toolReports] = await Promise.all([probeBackends(), inspectCache(output), Promise.all(tools.map(inspectTool))]);
+  const [reports, cache, toolReports, repacked] = await Promise.all([
+    probeBackends(),
+    inspectCache(output),
+    Promise.all(tools.map(inspectTool)),
+    inspectRepacked(output),
+  ]);
   const [processor] = cpus();
   const machine = {
     platform: `${process.platform}-${process.arch}`,
@@ -56,12 +62,16 @@ export async function doctor(output: Output): Promise<number> {
         'cache',
         `${cache.path}, ${cache.writable ? `${cache.freeBytes === null ? 'unknown' : bytes(cache.freeBytes)} free` : 'not writable'}`,
       ],
+      [
+        'repacked weights',
+        `${repacked.enabled ? 'kept' : 'not kept (GATESKIP_REPACK_CACHE=1 keeps them)'}; ${repacked.files} files, ${bytes(repacked.bytes)}`,
+      ],
       ...toolReports.map(({ name, version }): [string, string] => [name, version ?? 'not found']),
     ]),
   );
   await output.print(`\n${backendLines(reports)}`);
   await output.print(problems.length === 0 ? '\nNothing is in the way.\n' : `\n${problems.map((problem) => `! ${problem}\n`).join('')}`);
-  await output.document({ versions, machine, cache, tools: toolReports, backends: reports, problems });
+  await output.document({ versions, machine, cache, repackedWeights: repacked, tools: toolReports, backends: reports, problems });
   return reports.some(({ available }) => available) && cache.writable ? exitCodes.ok : exitCodes.environment;
 }
 
@@ -86,6 +96,12 @@ async function inspectCache(output: Output): Promise<CacheReport> {
   } catch (error) {
     return { path, writable: false, problem: (error as Error).message, freeBytes: null };
   }
+}
+
+/** What the cpu backend keeps of weights in its own form. */
+async function inspectRepacked(output: Output): Promise<RepackCacheReport> {
+  const { inspectRepackCache } = await import('@gateskip/backend-cpu');
+  return inspectRepackCache(output.io.env);
 }
 
 function inspectTool([name, program, ...args]: (typeof tools)[number]): Promise<ToolReport> {
