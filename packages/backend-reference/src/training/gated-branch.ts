@@ -200,7 +200,7 @@ export class GatedBranch {
   #asksGate(): boolean {
     const { plan, want } = this.#input;
     if (plan.scorer === 'gate' && (this.ranksByGate || this.multiplies || this.#isRegularised)) return true;
-    return want?.scores === true && plan.scorer !== 'random';
+    return want?.scores === true && plan.scorer !== 'random' && plan.scorer !== 'given';
   }
 
   #askGate(rows: readonly (Float64Array | undefined)[]): GateOutput<Float64Array> | undefined {
@@ -215,6 +215,7 @@ export class GatedBranch {
     const { plan } = this.#input;
     const { rows, positions } = this.#prepared;
     if (plan.scorer === 'random') return Float32Array.from(positions, (position) => randomScore(plan.seed ?? 0, position, this.#index));
+    if (plan.scorer === 'given') return plan.scores!.slice(this.#index * rows, (this.#index + 1) * rows);
     return gate === undefined ? new Float32Array(rows).fill(Number.NaN) : Float32Array.from(gate.score);
   }
 }

@@ -32,7 +32,7 @@ export class ReferenceTrainer implements Trainer {
     this.#maxRows = maxRows;
     this.capabilities = {
       rules: ['keep', 'threshold', 'fraction', 'quantile', 'repeat'],
-      scorers: gates === undefined ? ['none', 'random'] : ['none', 'gate', 'random'],
+      scorers: gates === undefined ? ['none', 'random', 'given'] : ['none', 'gate', 'random', 'given'],
       kvModes: ['project', 'absent', 'alias'],
     };
   }

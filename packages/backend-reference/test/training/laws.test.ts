@@ -31,15 +31,17 @@ const rule = fc.oneof(
 );
 const anyPlan: fc.Arbitrary<Plan> = fc
   .record({
-    scorer: fc.constantFrom<Scorer>('gate', 'gate', 'random'),
+    scorer: fc.constantFrom<Scorer>('gate', 'gate', 'random', 'given'),
     rules: fc.array(rule, { minLength: BRANCHES, maxLength: BRANCHES }),
     kv: fc.constantFrom<KvMode>('project', 'absent', 'alias'),
     standIns: fc.boolean(),
     seed: fc.nat(),
     pinned: fc.array(fc.constantFrom(0, 0, 0, 1), { minLength: ROWS, maxLength: ROWS }),
+    scores: fc.array(fc.float({ min: 0, max: 1, noNaN: true }), { minLength: BRANCHES * ROWS, maxLength: BRANCHES * ROWS }),
   })
-  .map(({ rules, pinned, ...rest }) => ({
+  .map(({ rules, pinned, scores, ...rest }) => ({
     ...rest,
+    ...(rest.scorer === 'given' && { scores: Float32Array.from(scores) }),
     rules: rules.map(([name]) => name),
     values: Float32Array.from(rules, ([, value]) => value),
     pinned: Uint8Array.from(pinned),

@@ -109,6 +109,15 @@ export const TRAINER_SCENARIOS: readonly TrainerScenario[] = [
     kv: 'absent',
     loss: 'teacher',
   },
+  {
+    name: 'skipping by given scores',
+    trainable: ['standIns', 'norms'],
+    scorer: 'given',
+    rule: 'threshold',
+    kv: 'alias',
+    temperature: 0.1,
+    loss: 'cross-entropy',
+  },
   { name: 'random skipping', trainable: ['standIns', 'lora'], lora: MATRICES, scorer: 'random', rule: 'threshold', loss: 'teacher' },
 ];
 
@@ -149,6 +158,9 @@ export async function trainerInput(scenario: TrainerScenario, oracle: Trainer): 
     kv: scenario.kv ?? 'project',
     pinned: Uint8Array.from({ length: TRAINER_ROWS }, (_, row) => (starts.includes(row) ? 1 : 0)),
     seed: 37,
+    ...(scenario.scorer === 'given' && {
+      scores: Float32Array.from({ length: branches * TRAINER_ROWS }, (_, i) => ((i * 29) % 101) / 101),
+    }),
   };
   const input: TrainStepInput = {
     tokens: Int32Array.from({ length: TRAINER_ROWS }, (_, row) => (row * row * 7 + 3 * row + 5) % config.vocabularySize),
