@@ -115,6 +115,8 @@ describe('the report', () => {
     const bare = targetsOf({ ...measured, ratios: {}, skip: [], skipFit: null, batch8: null, startup: null, threads: [] }, 0);
     expect(bare.filter((row) => row.met === null)).toHaveLength(11);
     expect(bare.filter((row) => row.measured === null)).toHaveLength(11);
+    const twoPoints = targetsOf({ ...measured, skip: measured.skip.slice(0, 2) }, 0);
+    expect(twoPoints.find(({ name }) => name.startsWith('intercept'))?.met).toBeNull();
     // No promise is made for files without 4-bit weights.
     const eightBit = targetsOf({ ...measured, model: { ...measured.model, tensorTypes: { Q8_0: 9e7 } } }, 0);
     expect(eightBit.some(({ name }) => name.includes('node-llama-cpp'))).toBe(false);

@@ -37,7 +37,9 @@ export function targetsOf(report: Measured, kvBytes: number): TargetRow[] {
     atLeast(`decode at ${100 * asked} % skipped, of what the bytes allow`, 'share', 0.9, 0.97, row?.decodeEfficiency);
     atLeast(`prefill at ${100 * asked} % skipped, of what the MACs allow`, 'share', 0.9, 0.97, row?.prefillEfficiency);
   }
-  atMost('intercept of time against bytes, of the dense time', 'share', 0.15, null, skipFit?.interceptShare);
+  // Through two points there always is a line.
+  const intercept = skip.length >= 3 ? skipFit?.interceptShare : undefined;
+  atMost('intercept of time against bytes, of the dense time', 'share', 0.15, null, intercept);
   atLeast('8 sequences together over one', 'ratio', 3, 6, batch8);
   atLeast('read bandwidth used in decode', 'share', 0.6, 0.8, bandwidthShare);
   atLeast('decode on two threads over one', 'ratio', 1, null, threads.find((row) => row.threads === 2)?.overOne?.decode);
