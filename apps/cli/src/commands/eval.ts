@@ -12,6 +12,8 @@ const fullRange = 2147483647;
 export function addEvalCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('eval')
+    // What stands behind `compare` and `tasks` is theirs.
+    .enablePositionalOptions()
     .summary('measure what a budget costs in quality')
     .description(
       'Scores a model on tasks and texts, dense and under budgets, and measures speed in the same run: results with standard errors, and differences from dense on the same items. An interrupted evaluation goes on with the same --out.',
@@ -76,10 +78,8 @@ function addCompareCommand(parent: Command, context: CommandContext): void {
     .option('--run-b <label>', 'run of the second file')
     .option('--seed <n>', 'of the bootstrap (default: 1)', wholeNumber(0, 4294967295));
   addCommonOptions(command);
-  command.action((a: string, b: string, _: EvalCompareOptions) =>
-    perform(context, command, async (output) =>
-      (await import('../verbs/eval-compare.js')).compareEvaluations(a, b, command.optsWithGlobals<EvalCompareOptions>(), output),
-    ),
+  command.action((a: string, b: string, options: EvalCompareOptions) =>
+    perform(context, command, async (output) => (await import('../verbs/eval-compare.js')).compareEvaluations(a, b, options, output)),
   );
 }
 

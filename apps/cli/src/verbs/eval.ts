@@ -40,8 +40,7 @@ export async function evaluateModel(reference: string, options: EvalOptions, out
     const prepared = await prepareTasks(tasks, options, open, output);
     const texts = await textsOf(options, open);
     const { evaluate, needsScores } = await import('@gateskip/evaluate');
-    const { updateScores } = await import('@gateskip/train');
-    const isOracle = runs.some(needsScores);
+    const updateScores = runs.some(needsScores) ? (await import('@gateskip/train')).updateScores : undefined;
     const { threads, seed, speedRounds, maxRows } = options;
     const results = await withEngine(open, threads === undefined ? {} : { threads }, output, ({ runner, model }) =>
       evaluate({
@@ -50,7 +49,7 @@ export async function evaluateModel(reference: string, options: EvalOptions, out
         runs,
         tasks: prepared,
         ...texts,
-        ...(isOracle && { textScores: (tokens: Int32Array) => updateScores({ runner, tokens, signal: output.signal }) }),
+        ...(updateScores && { textScores: (tokens: Int32Array) => updateScores({ runner, tokens, signal: output.signal }) }),
         ...(speedRounds !== undefined && { speed: { rounds: speedRounds } }),
         ...(seed !== undefined && { seed }),
         ...(maxRows !== undefined && { maxRows }),

@@ -95,7 +95,8 @@ function readRecord(task: EvaluationTask, path: string, { line, value }: JsonLin
     }
   };
   if (kind === 'partial' && stem.split('_').length !== 2) fail('its prompt must hold one "_"');
-  if (kind === 'last-word' && !/\S/.test(stem.trimEnd().slice(0, Math.max(0, stem.trimEnd().lastIndexOf(' '))))) fail('its text has no last word after a space');
+  if (kind === 'last-word' && !/\S/.test(stem.trimEnd().slice(0, Math.max(0, stem.trimEnd().lastIndexOf(' ')))))
+    fail('its text has no last word after a space');
   return {
     id,
     stem,

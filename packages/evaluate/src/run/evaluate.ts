@@ -112,10 +112,14 @@ function checkPossible({ model, tasks = [], textScores }: EvaluateOptions, runs:
     throw new UnsupportedError(`Model "${model.config.name}" has no tokenizer, and tasks are text.`);
   for (const { label, needsScores } of runs) {
     if (!needsScores) continue;
-    if (textScores === undefined) throw new UnsupportedError(`Run "${label}" must know what skipping would lose, and nobody tells it.`, 'Give textScores.');
+    if (textScores === undefined)
+      throw new UnsupportedError(`Run "${label}" must know what skipping would lose, and nobody tells it.`, 'Give textScores.');
     const written = tasks.find(({ task }) => task.generation !== undefined);
     if (written)
-      throw new UnsupportedError(`Run "${label}" must know a text before it runs, and task ${written.task.name} writes one.`, 'Leave one of them out.');
+      throw new UnsupportedError(
+        `Run "${label}" must know a text before it runs, and task ${written.task.name} writes one.`,
+        'Leave one of them out.',
+      );
   }
 }
 
@@ -123,7 +127,8 @@ function planWork(collector: Collector, runs: readonly Run[], { tasks, perplexit
   for (const { label, policy } of runs) {
     for (const { task, items } of tasks) for (const item of items) collector.plan(label, `task:${task.name}`, item.id, workOf(item));
     for (const window of perplexity?.windows ?? []) collector.plan(label, 'perplexity', String(window.start), workOfWindow(window));
-    if (policy) for (const window of agreement?.windows ?? []) collector.plan(label, 'agreement', String(window.start), 2 * workOfWindow(window));
+    if (policy)
+      for (const window of agreement?.windows ?? []) collector.plan(label, 'agreement', String(window.start), 2 * workOfWindow(window));
   }
 }
 
@@ -145,7 +150,9 @@ async function evaluateRun(
     const { task, items } = prepared;
     const ids = items.map(({ id }) => id);
     const tokenizer = options.model.tokenizer as Tokenizer;
-    const perItem = await collector.collect<ItemResult>(label, `task:${task.name}`, ids, (isDone) => runItems(prepared, isDone, { ...each, tokenizer }));
+    const perItem = await collector.collect<ItemResult>(label, `task:${task.name}`, ids, (isDone) =>
+      runItems(prepared, isDone, { ...each, tokenizer }),
+    );
     for (const item of perItem) usage = addUsage(usage, item.usage);
     results[task.name] = summarizeTask(task.metrics, perItem, branches, seed, isDense ? undefined : baseline.items.get(task.name));
     if (isDense) baseline.items.set(task.name, perItem);
@@ -163,7 +170,9 @@ async function evaluateRun(
   if (agreement && policy) {
     const { windows } = agreement;
     const ids = windows.map(({ start }) => String(start));
-    const found = await collector.collect<WindowResult>(label, 'agreement', ids, (isDone) => agreementWindows(windows, isDone, { ...each, policy }));
+    const found = await collector.collect<WindowResult>(label, 'agreement', ids, (isDone) =>
+      agreementWindows(windows, isDone, { ...each, policy }),
+    );
     for (const item of found) usage = addUsage(usage, item.usage);
     agreementResult = summarizeAgreement(found, branches, seed);
   }

@@ -54,7 +54,10 @@ export function describeRun({ setting, label, policy }: Run) {
 /** Everything about a run that its results depend on, for the journal. */
 export function identifyRun(run: Run) {
   const { profile } = run.setting;
-  return { ...describeRun(run), profileSha256: profile === undefined ? null : hashOf(JSON.stringify([profile.blockInfluence, profile.removalKl])) };
+  return {
+    ...describeRun(run),
+    profileSha256: profile === undefined ? null : hashOf(JSON.stringify([profile.blockInfluence, profile.removalKl])),
+  };
 }
 
 /** Of the gates and the calibration that a runner was loaded with. */

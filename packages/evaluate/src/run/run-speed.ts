@@ -15,7 +15,11 @@ export interface SpeedSetting {
 }
 
 export function fullSpeedSetting(setting: SpeedSetting = {}, contextLength: number): Required<SpeedSetting> {
-  const { rounds = 5, promptTokens = Math.min(512, contextLength - 1), decodeTokens = Math.min(64, Math.floor(contextLength / 2)) } = setting;
+  const {
+    rounds = 5,
+    promptTokens = Math.min(512, contextLength - 1),
+    decodeTokens = Math.min(64, Math.floor(contextLength / 2)),
+  } = setting;
   return { rounds, promptTokens, decodeTokens };
 }
 
