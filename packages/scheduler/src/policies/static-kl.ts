@@ -7,7 +7,8 @@ import { savedMacs } from '../saved-macs.js';
 /**
  * Single branches are dropped for every token, in the order of the KL divergence that a profile measured for dropping that
  * branch alone, divided by the MACs that it saves. The last branch of the budget is dropped for some tokens only, in a
- * regular pattern. The order takes the divergences to add up, which they do for small budgets.
+ * regular pattern. The order takes the divergences to add up. They do not where many branches of one kind go: on the model we
+ * measured it falls behind whole layers by block influence at 15 % saved.
  */
 export const staticKl: PolicyFactory = {
   name: 'static-kl',
