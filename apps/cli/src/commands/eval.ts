@@ -12,8 +12,6 @@ const fullRange = 2147483647;
 export function addEvalCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('eval')
-    // What stands behind `compare` and `tasks` is theirs.
-    .enablePositionalOptions()
     .summary('measure what a budget costs in quality')
     .description(
       'Scores a model on tasks and texts, dense and under budgets, and measures speed in the same run: results with standard errors, and differences from dense on the same items. An interrupted evaluation goes on with the same --out.',
@@ -67,6 +65,7 @@ export function addEvalCommand(program: Command, context: CommandContext): void 
   addTasksCommand(command, context);
 }
 
+// Options that `eval` has too (--json, --seed) are read by it wherever they stand.
 function addCompareCommand(parent: Command, context: CommandContext): void {
   const command = parent
     .command('compare')
@@ -78,8 +77,10 @@ function addCompareCommand(parent: Command, context: CommandContext): void {
     .option('--run-b <label>', 'run of the second file')
     .option('--seed <n>', 'of the bootstrap (default: 1)', wholeNumber(0, 4294967295));
   addCommonOptions(command);
-  command.action((a: string, b: string, options: EvalCompareOptions) =>
-    perform(context, command, async (output) => (await import('../verbs/eval-compare.js')).compareEvaluations(a, b, options, output)),
+  command.action((a: string, b: string) =>
+    perform(context, parent, async (output) =>
+      (await import('../verbs/eval-compare.js')).compareEvaluations(a, b, command.optsWithGlobals<EvalCompareOptions>(), output),
+    ),
   );
 }
 
@@ -89,7 +90,7 @@ function addTasksCommand(parent: Command, context: CommandContext): void {
     .summary('list the tasks that come along')
     .description('Lists the tasks that come along; with --json their definitions, as a start for own ones.');
   addCommonOptions(command);
-  command.action(() => perform(context, command, async (output) => (await import('../verbs/eval-tasks.js')).listTasks(output)));
+  command.action(() => perform(context, parent, async (output) => (await import('../verbs/eval-tasks.js')).listTasks(output)));
 }
 
 const names = (text: string): readonly string[] => text.split(',').map((name) => name.trim());

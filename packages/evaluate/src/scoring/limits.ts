@@ -21,7 +21,6 @@ const MAX_SEQUENCES = 64;
 export function stepLimits(runner: Runner, maxRows: number = DEFAULT_MAX_ROWS): StepLimits {
   const { vocabularySize, contextLength } = runner.config;
   const maxOutputs = Math.max(1, Math.floor(MAX_LOGIT_BYTES / (4 * vocabularySize)));
-  // Half a step, twice: agreement runs two models' rows side by side.
   return {
     maxRows,
     chunkRows: Math.max(1, Math.min(DEFAULT_MAX_ROWS, maxRows, maxOutputs)),
