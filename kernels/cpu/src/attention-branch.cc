@@ -88,13 +88,8 @@ void StepRun::rotateAndStore(size_t layer, const std::vector<uint32_t>& rows, si
   float* padded = scratch_.paddedQueries.ensure(rows.size() * sizes_.heads * headStride);
   // Per thread: one head, zero beyond its size.
   float* heads = scratch_.attendScratch.ensure(pool_.threads() * headStride);
-  const bool halves = runner_.halfKv();
-  const auto store = [&](const float* numbers, uint8_t* row, size_t offset) {
-    if (halves)
-      kernels_.toF16(numbers, reinterpret_cast<uint16_t*>(row) + offset, headStride);
-    else
-      std::copy(numbers, numbers + headStride, reinterpret_cast<float*>(row) + offset);
-  };
+  const size_t group = sizes_.heads / sizes_.kvHeads;
+  const KvLayout layout = runner_.kvLayout();
   forRows(pool_, rows.size(), 8, [&](size_t i, size_t thread) {
     const uint32_t row = rows[i];
     const float* cosines = scratch_.cosines.data() + row * half;
@@ -102,7 +97,8 @@ void StepRun::rotateAndStore(size_t layer, const std::vector<uint32_t>& rows, si
     if (i < queryRows) {
       for (size_t head = 0; head < sizes_.heads; ++head) {
         float* from = scratch_.queries.data() + i * queryStride + head * size;
-        float* to = padded + (i * sizes_.heads + head) * headStride;
+        // [kvHeads, rows, group, headStride]: the queries of a K/V head lie together.
+        float* to = padded + ((head / group * queryRows + i) * group + head % group) * headStride;
         kernels_.rotate(from, 2 * half, sizes_.interleaved, cosines, sines);
         for (size_t j = 0; j < size; ++j) to[j] = from[j] * scale;
         std::fill(to + size, to + headStride, 0.0f);
@@ -115,47 +111,12 @@ void StepRun::rotateAndStore(size_t layer, const std::vector<uint32_t>& rows, si
       const float* key = scratch_.keys.data() + i * kvStride + head * size;
       std::copy(key, key + size, one);
       kernels_.rotate(one, 2 * half, sizes_.interleaved, cosines, sines);
-      store(one, kvTarget_[row], head * headStride);
+      kernels_.storeKv(layout.format, one, headStride, kvTarget_[row], layout.keyOffset(head), layout.keyScaleOffset(head));
       const float* value = scratch_.values.data() + i * kvStride + head * size;
       std::copy(value, value + size, one);
-      store(one, kvTarget_[row], (sizes_.kvHeads + head) * headStride);
+      kernels_.storeKv(layout.format, one, headStride, kvTarget_[row], layout.valueOffset(head), layout.valueScaleOffset(head));
     }
   });
-}
-
-void StepRun::attend(size_t layer, const std::vector<uint32_t>& rows) {
-  const size_t size = sizes_.headSize;
-  const size_t headStride = sizes_.headStride();
-  const size_t group = sizes_.heads / sizes_.kvHeads;
-  const size_t attendedStride = roundUp(sizes_.queryWidth(), 32);
-  size_t longest = 0;
-  for (uint32_t row : rows) longest = std::max(longest, sequenceOfRow_[row]->layers[layer].visible(positions_[row]));
-  const size_t scoreFloats = group * roundUp(longest, 16);
-  const size_t threadFloats = roundUp(scoreFloats + group * headStride, 16);
-  float* scratch = scratch_.attendScratch.ensure(pool_.threads() * threadFloats);
-  pool_.run(rows.size() * sizes_.kvHeads, [&](size_t task, size_t thread) {
-    const size_t i = task / sizes_.kvHeads;
-    const size_t kvHead = task % sizes_.kvHeads;
-    const LayerRows& table = sequenceOfRow_[rows[i]]->layers[layer];
-    AttendHead head;
-    head.queries = scratch_.paddedQueries.data() + (i * sizes_.heads + kvHead * group) * headStride;
-    head.rows = table.pointers.data();
-    head.visible = table.visible(positions_[rows[i]]);
-    head.group = group;
-    head.headStride = headStride;
-    head.keyOffset = kvHead * headStride;
-    head.valueOffset = (sizes_.kvHeads + kvHead) * headStride;
-    head.halves = runner_.halfKv();
-    head.scratch = scratch + thread * threadFloats;
-    head.output = head.scratch + scoreFloats;
-    kernels_.attend(head);
-    float* to = scratch_.attended.data() + i * attendedStride + kvHead * group * size;
-    for (size_t g = 0; g < group; ++g) std::copy(head.output + g * headStride, head.output + g * headStride + size, to + g * size);
-  });
-  for (size_t i = 0; i < rows.size(); ++i) {
-    float* row = scratch_.attended.data() + i * attendedStride;
-    std::fill(row + sizes_.queryWidth(), row + attendedStride, 0.0f);
-  }
 }
 
 }  // namespace gateskip

@@ -3,6 +3,7 @@
 // that the linker keeps for everyone.
 #pragma once
 #include "kernel-attention.h"
+#include "kernel-kv-rows.h"
 #include "kernel-logits.h"
 #include "kernel-matmul.h"
 #include "kernel-rows.h"
@@ -27,7 +28,10 @@ constexpr Kernels kernelTable() {
                  Rows::addProduct,
                  Rows::rotate,
                  Rows::toF16,
-                 AttentionOf<S>::attend,
+                 KvRowsOf<S>::store,
+                 AttentionOf<S>::attendSpan,
+                 AttentionOf<S>::joinSpan,
+                 AttentionOf<S>::divideBySums,
                  LogitsOf<S>::sumExponentials,
                  LogitsOf<S>::nextAbove};
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "attend-tile.h"
 #include "packed-matrix.h"
 
 namespace gateskip {
@@ -25,20 +26,6 @@ struct QuantizedRow {
   float* scales;
   int32_t* offsets;
   float* minimumWeights;
-};
-
-// One query row against K/V rows of one K/V head, for the `group` query heads that share it.
-struct AttendHead {
-  const float* queries;             // [group, headStride] f32, already divided by sqrt(head size)
-  const uint8_t* const* rows;       // visible K/V rows in order of position
-  size_t visible;
-  size_t group;
-  size_t headStride;                // head size padded to 16
-  size_t keyOffset;                 // in numbers of the row's format
-  size_t valueOffset;
-  bool halves;                      // rows are f16, else f32
-  float* scratch;                   // [group, visible padded to 16]
-  float* output;                    // [group, headStride]
 };
 
 struct Kernels {
@@ -65,7 +52,14 @@ struct Kernels {
   void (*rotate)(float* head, size_t size, bool interleaved, const float* cosines, const float* sines);
   // out = f16(x), saturated to the largest finite value; NaN stays NaN.
   void (*toF16)(const float* x, uint16_t* out, size_t padded);
-  void (*attend)(const AttendHead& head);
+  // One head of a K/V row from `headStride` numbers.
+  void (*storeKv)(KvFormat format, const float* x, size_t headStride, uint8_t* row, size_t offset, size_t scaleOffset);
+  // Attention over one span; queries that see nothing of it are left alone.
+  void (*attendSpan)(const AttendTile& tile, size_t span, const AttendPartial& part);
+  // total = spans before `span`, and now it too; span 0 is computed into total itself.
+  void (*joinSpan)(const AttendTile& tile, size_t span, const AttendPartial& part, const AttendPartial& total);
+  // After the last span; zero for a query that sees nothing.
+  void (*divideBySums)(const AttendTile& tile, const AttendPartial& total);
   // Sum of exp(x - shift) over n numbers.
   float (*sumExponentials)(const float* x, size_t n, float shift);
   // First index of a group of 16 (from a multiple of 16 on) that holds a number above `bound`; n where there is none. n is a

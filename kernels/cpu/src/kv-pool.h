@@ -1,4 +1,4 @@
-// K/V rows: one row = key and value of one token at one layer, f16 or f32, each head padded to 16. Rows are counted by reference,
+// K/V rows: one row = key and value of one token at one layer (kv-layout.h). Rows are counted by reference,
 // so that forks and aliases share them. Rows of one layer are taken from that layer's slabs and so lie together.
 #pragma once
 #include <cstdint>

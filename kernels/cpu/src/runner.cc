@@ -7,13 +7,13 @@
 
 namespace gateskip {
 
-Runner::Runner(const Kernels& kernels, std::unique_ptr<ThreadPool> pool, ModelWeights weights, GateModel gates, size_t maxTokens, bool halfKv)
+Runner::Runner(const Kernels& kernels, std::unique_ptr<ThreadPool> pool, ModelWeights weights, GateModel gates, size_t maxTokens, KvFormat kvFormat)
     : kernels_(kernels),
       pool_(std::move(pool)),
       weights_(std::move(weights)),
       gates_(std::move(gates)),
-      halfKv_(halfKv),
-      kv_(weights_.sizes.layers, 2 * weights_.sizes.kvHeads * weights_.sizes.headStride() * (halfKv ? 2 : 4), maxTokens * weights_.sizes.layers) {}
+      kvLayout_{kvFormat, weights_.sizes.kvHeads, weights_.sizes.headStride()},
+      kv_(weights_.sizes.layers, kvLayout_.rowBytes(), maxTokens * weights_.sizes.layers) {}
 
 Sequence& Runner::sequence(uint32_t id) {
   const auto found = sequences_.find(id);

@@ -10,6 +10,7 @@
 #include "activation-scratch.h"
 #include "gates.h"
 #include "kernels.h"
+#include "kv-layout.h"
 #include "kv-pool.h"
 #include "model-weights.h"
 #include "ranking.h"
@@ -73,7 +74,7 @@ struct StepRequest {
 // Buffers of a step, grown to the largest step seen.
 struct StepScratch {
   AlignedBuffer<float> stream, normed, product, factors, queries, keys, values, paddedQueries, attended, inner, joined, logits;
-  AlignedBuffer<float> cosines, sines, attendScratch, scores;
+  AlignedBuffer<float> cosines, sines, attendScratch, attendPartials, scores;
   ActivationScratch int8;
   ActivationScratch innerInt8;
   GateScratch gate;
@@ -81,8 +82,7 @@ struct StepScratch {
 
 class Runner {
  public:
-  // halfKv: K/V rows as f16 (else f32).
-  Runner(const Kernels& kernels, std::unique_ptr<ThreadPool> pool, ModelWeights weights, GateModel gates, size_t maxTokens, bool halfKv);
+  Runner(const Kernels& kernels, std::unique_ptr<ThreadPool> pool, ModelWeights weights, GateModel gates, size_t maxTokens, KvFormat kvFormat);
 
   uint32_t openSequence();
   uint32_t fork(uint32_t sequence, uint32_t length);
@@ -101,7 +101,7 @@ class Runner {
   const ModelWeights& weights() const { return weights_; }
   const GateModel& gates() const { return gates_; }
   KvPool& kv() { return kv_; }
-  bool halfKv() const { return halfKv_; }
+  const KvLayout& kvLayout() const { return kvLayout_; }
   StepScratch& scratch() { return scratch_; }
   Sequence& sequence(uint32_t id);
 
@@ -110,7 +110,7 @@ class Runner {
   std::unique_ptr<ThreadPool> pool_;
   ModelWeights weights_;
   GateModel gates_;
-  bool halfKv_;
+  KvLayout kvLayout_;
   KvPool kv_;
   StepScratch scratch_;
   std::map<uint32_t, Sequence> sequences_;

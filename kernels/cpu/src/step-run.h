@@ -36,6 +36,8 @@ class StepRun {
   void attention(size_t branch);
   void takeKvRows(size_t layer, const std::vector<uint32_t>& computed);
   void rotateAndStore(size_t layer, const std::vector<uint32_t>& rows, size_t queryRows, bool storeKv);
+
+  // attend.cc
   void attend(size_t layer, const std::vector<uint32_t>& rows);
 
   // mlp-branch.cc

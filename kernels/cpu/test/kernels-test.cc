@@ -4,54 +4,11 @@
 //
 // packages/backend-cpu/test/kernels.test.ts builds and runs it, for arm64 under qemu where that is installed. Prints one
 // line per failed check with its worst element, and the number of checks.
-#include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <random>
-#include <vector>
-
-#include "cpu-features.h"
-#include "f16.h"
+#include "attention-test.h"
 #include "logits.h"
 #include "matrix-pack.h"
 
-using namespace gateskip;
-
 namespace {
-
-int checks = 0;
-int failures = 0;
-
-// |got - expected| <= tolerance for every element; tolerance is computed by the caller from norms and precision.
-void compare(const Kernels& k, const char* what, const std::vector<double>& expected, const float* got, const std::vector<double>& tolerance) {
-  ++checks;
-  double worst = 0;
-  size_t at = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const double share = std::abs(got[i] - expected[i]) / tolerance[i];
-    if (!(share <= worst)) {
-      worst = share;
-      at = i;
-    }
-  }
-  if (worst <= 1) return;
-  ++failures;
-  std::printf("FAIL %s %s: element %zu is %.9g, expected %.9g within %.3g\n", k.name, what, at, static_cast<double>(got[at]), expected[at], tolerance[at]);
-}
-
-void expect(const Kernels& k, const char* what, bool condition) {
-  ++checks;
-  if (condition) return;
-  ++failures;
-  std::printf("FAIL %s %s\n", k.name, what);
-}
-
-std::mt19937 generator(7);
-float normal() {
-  static std::normal_distribution<float> distribution;
-  return distribution(generator);
-}
 
 std::vector<uint8_t> randomSource(SourceType type, size_t rows, size_t columns) {
   const size_t rowBytes = sourceRowBytes(type, columns);
@@ -221,36 +178,6 @@ void testQuantize(const Kernels& k) {
          std::isnan(scales[2]) && std::isnan(scales[3]) && std::isnan(minimumWeights[2]) && std::isnan(minimumWeights[3]));
 }
 
-void testAttend(const Kernels& k, size_t group, size_t visible, bool halves) {
-  constexpr size_t size = 48;
-  std::vector<float> queries(group * size), output(group * size), scratch(group * roundUp(visible, 16));
-  for (float& q : queries) q = normal() / 4;
-  std::vector<float> numbers(visible * 2 * size);
-  std::vector<uint16_t> packed(numbers.size());
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    packed[i] = floatToF16(normal());
-    numbers[i] = f16ToFloat(packed[i]);
-  }
-  std::vector<const uint8_t*> rows(visible);
-  for (size_t j = 0; j < visible; ++j)
-    rows[j] = halves ? reinterpret_cast<const uint8_t*>(&packed[j * 2 * size]) : reinterpret_cast<const uint8_t*>(&numbers[j * 2 * size]);
-  AttendHead head{queries.data(), rows.data(), visible, group, size, 0, size, halves, scratch.data(), output.data()};
-  k.attend(head);
-  std::vector<double> expected(group * size), tolerance(group * size, 2e-5);
-  for (size_t g = 0; g < group; ++g) {
-    std::vector<double> weights(visible);
-    double total = 0;
-    for (size_t j = 0; j < visible; ++j) {
-      double score = 0;
-      for (size_t i = 0; i < size; ++i) score += double{queries[g * size + i]} * numbers[j * 2 * size + i];
-      total += weights[j] = std::exp(score);
-    }
-    for (size_t i = 0; i < size; ++i)
-      for (size_t j = 0; j < visible; ++j) expected[g * size + i] += weights[j] / total * numbers[j * 2 * size + size + i];
-  }
-  compare(k, halves ? "attend, f16 rows" : "attend, f32 rows", expected, output.data(), tolerance);
-}
-
 void testTopLogits(const Kernels& k, size_t vocabulary, size_t count) {
   std::vector<float> logits(roundUp(vocabulary, 16), 1e30f);  // what lies beyond the vocabulary must not be seen
   for (size_t i = 0; i < vocabulary; ++i) logits[i] = std::round(normal() * 40) / 8;  // with ties
@@ -294,8 +221,7 @@ int main() {
     testRotate(*k);
     for (const size_t vocabulary : {16, 101, 4096})
       for (const size_t count : {1, 2, 16}) testTopLogits(*k, vocabulary, count);
-    for (const bool halves : {true, false})
-      for (const size_t group : {1, 2, 3, 4, 7}) testAttend(*k, group, 1 + 9 * group, halves);
+    testAttention(*k);
   }
   std::printf("%d checks, %d failed\n", checks, failures);
   return failures == 0 ? 0 : 1;

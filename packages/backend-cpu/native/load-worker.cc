@@ -152,7 +152,9 @@ class LoadWorker : public Napi::AsyncWorker {
     if (has(request, "gates")) gates_ = readGates(request.Get("gates").As<Napi::Object>(), sizes_);
     threads_ = integerOf(request, "threads");
     maxTokens_ = integerOf(request, "maxTokens");
-    halfKv_ = integerOf(request, "halfKv") != 0;
+    const size_t kvFormat = integerOf(request, "kvFormat");
+    if (kvFormat > static_cast<size_t>(KvFormat::q8)) fail(StatusCode::invalidArgument, "kvFormat must be 0..2.");
+    kvFormat_ = static_cast<KvFormat>(kvFormat);
     if (threads_ < 1 || threads_ > 1024) fail(StatusCode::invalidArgument, "threads must be 1..1024.");
     if (maxTokens_ < 1 || maxTokens_ > (size_t{1} << 32) / sizes_.layers) fail(StatusCode::invalidArgument, "maxTokens is out of range.");
   }
@@ -167,7 +169,7 @@ class LoadWorker : public Napi::AsyncWorker {
       GateModel gates = makeGates(gates_, weights);
       handle_ = std::make_shared<RunnerHandle>();
       handle_->cacheOutcome = cache_.outcome;
-      handle_->runner = std::make_unique<Runner>(*kernels_, std::move(pool), std::move(weights), std::move(gates), maxTokens_, halfKv_);
+      handle_->runner = std::make_unique<Runner>(*kernels_, std::move(pool), std::move(weights), std::move(gates), maxTokens_, kvFormat_);
     } catch (const Failure& failure) {
       failure_ = failure;
     } catch (const std::bad_alloc&) {
@@ -199,7 +201,7 @@ class LoadWorker : public Napi::AsyncWorker {
   PackedCache cache_;
   size_t threads_ = 1;
   size_t maxTokens_ = 0;
-  bool halfKv_ = true;
+  KvFormat kvFormat_ = KvFormat::f16;
   std::shared_ptr<RunnerHandle> handle_;
   std::optional<Failure> failure_;
 };

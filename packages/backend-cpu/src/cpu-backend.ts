@@ -71,7 +71,7 @@ export const cpuBackend: Backend = {
       options.onProgress?.(1);
       if (native.details().repackCache === 'written') await evictRepackCache(cache.mostBytes).catch(() => undefined);
       const details = {
-        kvFormat: settings.halfKv === 1 ? 'f16' : 'f32',
+        kvFormat: settings.kvFormat,
         ...(cache.problem !== undefined && { repackCache: cache.problem }),
       };
       return new CpuRunner(native, config, options.adapter, details);

@@ -5,12 +5,19 @@ import type { RepackCacheRequest } from './repack-cache.js';
 const TYPE_CODES: Readonly<Record<TensorType, number>> = { F32: 0, F16: 1, BF16: 2, Q4_0: 3, Q4_1: 4, Q8_0: 5 };
 const VARIANT_CODES: Readonly<Record<GateVariant, number>> = { vector: 0, scalar: 1, mlp: 2, 'low-rank': 3, hybrid: 4 };
 
+/** Codes of kernels/cpu/src/kv-layout.h. */
+const KV_FORMAT_CODES = { f32: 0, f16: 1, q8: 2 } as const;
+
+/** How K/V rows are kept: `q8` has int8 with one scale per head. */
+export type KvFormat = keyof typeof KV_FORMAT_CODES;
+
+export const KV_FORMATS = Object.keys(KV_FORMAT_CODES) as readonly KvFormat[];
+
 export interface LoadSettings {
   readonly threads: number;
   readonly instructionSet: string;
   readonly maxTokens: number;
-  /** K/V rows as f16 (1) or f32 (0). */
-  readonly halfKv: number;
+  readonly kvFormat: KvFormat;
 }
 
 /** Everything the addon needs to load a model, as plain data; see packages/backend-cpu/native/load-worker.cc. */
@@ -23,6 +30,7 @@ export function loadRequest(
   const { config } = model;
   return {
     ...settings,
+    kvFormat: KV_FORMAT_CODES[settings.kvFormat],
     config: {
       layers: config.layers,
       hiddenSize: config.hiddenSize,

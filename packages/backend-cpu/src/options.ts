@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { LoadOptions } from '@gateskip/backend';
 import { InvalidArgumentError } from '@gateskip/errors';
 import type { ModelConfig } from '@gateskip/model';
-import type { LoadSettings } from './load-request.js';
+import { KV_FORMATS, type LoadSettings } from './load-request.js';
 import { DEFAULT_REPACK_CACHE_BYTES, isRepackCacheOn } from './repack-cache.js';
 
 /** Environment variable that picks an instruction set by name, where no option does. */
@@ -18,14 +18,15 @@ export function loadSettings(config: ModelConfig, options: LoadOptions, availabl
     throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu backend.`, `Known: ${known.join(', ')}.`);
   const threads = wholeNumber('threads', options.threads ?? availableParallelism(), 1024);
   const maxTokens = wholeNumber('maxTokens', options.maxTokens ?? 8 * config.contextLength, Math.floor(2 ** 32 / config.layers));
-  const kvFormat = extra.kvFormat ?? 'f16';
-  if (kvFormat !== 'f16' && kvFormat !== 'f32') {
-    throw new InvalidArgumentError(`kvFormat must be f16 or f32, got ${String(kvFormat)}.`, '', { what: 'kvFormat', got: kvFormat });
+  const kvFormat = KV_FORMATS.find((format) => format === (extra.kvFormat ?? 'f16'));
+  if (kvFormat === undefined) {
+    const got = extra.kvFormat;
+    throw new InvalidArgumentError(`kvFormat must be one of ${KV_FORMATS.join(', ')}, got ${String(got)}.`, '', { what: 'kvFormat', got });
   }
   return {
     threads,
     maxTokens,
-    halfKv: kvFormat === 'f16' ? 1 : 0,
+    kvFormat,
     instructionSet: instructionSet(extra.isa ?? process.env[INSTRUCTION_SET_VARIABLE] ?? '', available),
   };
 }

@@ -155,4 +155,35 @@ describe('a step', () => {
     expect(results[1]).toEqual(results[0]);
     expect(results[2]).toEqual(results[0]);
   });
+
+  it('returns the same bits over long contexts however they were cut, with any number of threads', async () => {
+    const model = createRandomModel({ seed: 4, type: 'Q4_0', config: { contextLength: 1024 } });
+    const plan = densePlan(branchCount(model.config));
+    const tokens = Int32Array.from({ length: 700 }, (_, i) => (i * 37) % model.config.vocabularySize);
+    // 700 keys are three spans: steps of one row deal spans to threads, long steps deal tiles of rows.
+    const cuts: [threads: number, parts: number[]][] = [
+      [1, [700]],
+      [2, [699, 1]],
+      [5, [1, 255, 1, 97, 300, 40, 6]],
+      [3, [600, ...Array<number>(100).fill(1)]],
+    ];
+    for (const kvFormat of ['f16', 'q8']) {
+      const results: Float32Array[] = [];
+      for (const [threads, parts] of cuts) {
+        const runner = await cpuBackend.load(model, { threads, extra: { kvFormat } });
+        const sequence = runner.openSequence();
+        let at = 0;
+        let last: Float32Array | undefined;
+        for (const length of parts) {
+          const segments = [{ sequence, start: 0, length, plan: 0 }];
+          const input = { tokens: tokens.slice(at, at + length), segments, outputs: Int32Array.of(length - 1) };
+          last = (await runner.step(input, [plan])).logits;
+          at += length;
+        }
+        results.push(last!);
+        await runner.close();
+      }
+      for (const result of results.slice(1)) expect(result).toEqual(results[0]);
+    }
+  });
 });

@@ -12,6 +12,8 @@ template <typename Unit>
 struct Avx2Lanes {
   static constexpr const char* name = "avx2";
   static constexpr int rowsPerPass = 2;
+  // Vectors F that can stay in registers beside what is multiplied.
+  static constexpr int accumulators = 6;
 
   struct F {
     __m256 lo, hi;
@@ -40,6 +42,28 @@ struct Avx2Lanes {
     const __m256i a = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     const __m256i b = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)));
     return {_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(b, 16))};
+  }
+  static F loadInt8(const int8_t* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
+  }
+  // Rows become columns.
+  static void transpose(F (&r)[16]) {
+    __m256 a[8], b[8], c[8], d[8];
+    for (int i = 0; i < 8; ++i) {
+      a[i] = r[i].lo;
+      b[i] = r[i].hi;
+      c[i] = r[8 + i].lo;
+      d[i] = r[8 + i].hi;
+    }
+    transpose8(a);
+    transpose8(b);
+    transpose8(c);
+    transpose8(d);
+    for (int i = 0; i < 8; ++i) {
+      r[i] = {a[i], c[i]};
+      r[8 + i] = {b[i], d[i]};
+    }
   }
   static F add(F a, F b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
   static F sub(F a, F b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
@@ -123,6 +147,24 @@ struct Avx2Lanes {
   }
 
  private:
+  static void transpose8(__m256 (&r)[8]) {
+    __m256 t[8];
+    for (int i = 0; i < 8; i += 2) {
+      t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+      t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+      r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+      r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+      r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+      r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (int j = 0; j < 4; ++j) {
+      t[j] = _mm256_permute2f128_ps(r[j], r[4 + j], 0x20);
+      t[4 + j] = _mm256_permute2f128_ps(r[j], r[4 + j], 0x31);
+    }
+    for (int i = 0; i < 8; ++i) r[i] = t[i];
+  }
   static __m256 scaleHalf(__m256 a, __m256 n) {
     const __m256i k = _mm256_cvtps_epi32(n);
     const __m256i first = _mm256_srai_epi32(k, 1);

@@ -10,6 +10,8 @@ struct Avx512Vnni {
   static constexpr const char* name = "avx512-vnni";
   // Rows of activations that one pass over a weight tile serves: 12 int + 12 float accumulators of 32 registers.
   static constexpr int rowsPerPass = 12;
+  // Vectors F that can stay in registers beside what is multiplied.
+  static constexpr int accumulators = 24;
 
   using F = __m512;   // 16 f32
   using I = __m512i;  // 16 i32
@@ -26,6 +28,33 @@ struct Avx512Vnni {
   static F loadBf16(const uint16_t* p) {
     const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+  }
+  static F loadInt8(const int8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))); }
+  // Rows become columns.
+  static void transpose(F (&r)[16]) {
+    F t[16];
+    for (int i = 0; i < 16; i += 2) {
+      t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+      t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+      r[i] = pairs<0>(t[i], t[i + 2]);
+      r[i + 1] = pairs<1>(t[i], t[i + 2]);
+      r[i + 2] = pairs<0>(t[i + 1], t[i + 3]);
+      r[i + 3] = pairs<1>(t[i + 1], t[i + 3]);
+    }
+    // Now r[4 i + j] has, in quarter q, column 4 q + j of rows 4 i to 4 i + 3.
+    for (int j = 0; j < 4; ++j) {
+      const F even01 = _mm512_shuffle_f32x4(r[j], r[4 + j], 0x88);
+      const F odd01 = _mm512_shuffle_f32x4(r[j], r[4 + j], 0xdd);
+      const F even23 = _mm512_shuffle_f32x4(r[8 + j], r[12 + j], 0x88);
+      const F odd23 = _mm512_shuffle_f32x4(r[8 + j], r[12 + j], 0xdd);
+      t[j] = _mm512_shuffle_f32x4(even01, even23, 0x88);
+      t[4 + j] = _mm512_shuffle_f32x4(odd01, odd23, 0x88);
+      t[8 + j] = _mm512_shuffle_f32x4(even01, even23, 0xdd);
+      t[12 + j] = _mm512_shuffle_f32x4(odd01, odd23, 0xdd);
+    }
+    for (int i = 0; i < 16; ++i) r[i] = t[i];
   }
   static F add(F a, F b) { return _mm512_add_ps(a, b); }
   static F sub(F a, F b) { return _mm512_sub_ps(a, b); }
@@ -60,6 +89,15 @@ struct Avx512Vnni {
   using W = B;
   static W wide(B bytes) { return bytes; }
   static I dot4Wide(I acc, W weights, int32_t activations) { return dot4(acc, weights, activations); }
+
+ private:
+  // The low (0) or high (1) pairs of each quarter.
+  template <int high>
+  static F pairs(F a, F b) {
+    const __m512d x = _mm512_castps_pd(a);
+    const __m512d y = _mm512_castps_pd(b);
+    return _mm512_castpd_ps(high ? _mm512_unpackhi_pd(x, y) : _mm512_unpacklo_pd(x, y));
+  }
 };
 
 }  // namespace gateskip::simd

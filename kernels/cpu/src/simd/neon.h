@@ -10,6 +10,8 @@ namespace gateskip::simd {
 struct NeonDotprod {
   static constexpr const char* name = "neon-dotprod";
   static constexpr int rowsPerPass = 3;
+  // Vectors F that can stay in registers beside what is multiplied.
+  static constexpr int accumulators = 6;
 
   struct F {
     float32x4_t v[4];
@@ -40,6 +42,30 @@ struct NeonDotprod {
   }
   static F loadBf16(const uint16_t* p) {
     return each([&](int i) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)); });
+  }
+  static F loadInt8(const int8_t* p) {
+    const int8x16_t bytes = vld1q_s8(p);
+    const int16x8_t lo = vmovl_s8(vget_low_s8(bytes));
+    const int16x8_t hi = vmovl_s8(vget_high_s8(bytes));
+    return {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(lo))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(lo))),
+             vcvtq_f32_s32(vmovl_s16(vget_low_s16(hi))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(hi)))}};
+  }
+  // Rows become columns.
+  static void transpose(F (&r)[16]) {
+    F t[16];
+    for (int i = 0; i < 4; ++i) {
+      for (int j = 0; j < 4; ++j) {
+        const float32x4_t a = vtrn1q_f32(r[4 * i].v[j], r[4 * i + 1].v[j]);
+        const float32x4_t b = vtrn2q_f32(r[4 * i].v[j], r[4 * i + 1].v[j]);
+        const float32x4_t c = vtrn1q_f32(r[4 * i + 2].v[j], r[4 * i + 3].v[j]);
+        const float32x4_t d = vtrn2q_f32(r[4 * i + 2].v[j], r[4 * i + 3].v[j]);
+        t[4 * j].v[i] = vcombine_f32(vget_low_f32(a), vget_low_f32(c));
+        t[4 * j + 1].v[i] = vcombine_f32(vget_low_f32(b), vget_low_f32(d));
+        t[4 * j + 2].v[i] = vcombine_f32(vget_high_f32(a), vget_high_f32(c));
+        t[4 * j + 3].v[i] = vcombine_f32(vget_high_f32(b), vget_high_f32(d));
+      }
+    }
+    for (int i = 0; i < 16; ++i) r[i] = t[i];
   }
   static F add(F a, F b) { return each([&](int i) { return vaddq_f32(a.v[i], b.v[i]); }); }
   static F sub(F a, F b) { return each([&](int i) { return vsubq_f32(a.v[i], b.v[i]); }); }

@@ -11,6 +11,7 @@ namespace gateskip::simd {
 struct Scalar {
   static constexpr const char* name = "scalar";
   static constexpr int rowsPerPass = 1;
+  static constexpr int accumulators = 6;
 
   struct F {
     float v[16];
@@ -53,6 +54,21 @@ struct Scalar {
     F r;
     for (int i = 0; i < 16; ++i) r.v[i] = bf16ToFloat(p[i]);
     return r;
+  }
+  static F loadInt8(const int8_t* p) {
+    F r;
+    for (int i = 0; i < 16; ++i) r.v[i] = static_cast<float>(p[i]);
+    return r;
+  }
+  // Rows become columns.
+  static void transpose(F (&r)[16]) {
+    for (int i = 0; i < 16; ++i) {
+      for (int j = 0; j < i; ++j) {
+        const float above = r[j].v[i];
+        r[j].v[i] = r[i].v[j];
+        r[i].v[j] = above;
+      }
+    }
   }
   static F add(F a, F b) { return map(a, b, [](float x, float y) { return x + y; }); }
   static F sub(F a, F b) { return map(a, b, [](float x, float y) { return x - y; }); }
