@@ -15,7 +15,7 @@ struct KvLayout {
   size_t kvHeads;
   size_t headStride;
 
-  size_t numberBytes() const { return format == KvFormat::f32 ? 4 : format == KvFormat::f16 ? 2 : 1; }
+  constexpr size_t numberBytes() const { return format == KvFormat::f32 ? 4 : format == KvFormat::f16 ? 2 : 1; }
   size_t keyOffset(size_t kvHead) const { return kvHead * headStride * numberBytes(); }
   size_t valueOffset(size_t kvHead) const { return (kvHeads + kvHead) * headStride * numberBytes(); }
   size_t keyScaleOffset(size_t kvHead) const { return 2 * kvHeads * headStride + 4 * kvHead; }
