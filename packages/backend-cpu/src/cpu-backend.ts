@@ -23,7 +23,8 @@ const PROGRESS_INTERVAL_MS = 50;
  * The native CPU backend: block-format weights times int8 activations, f16 K/V rows behind index tables, skipped branches
  * not computed. The instruction set is chosen at run time (`extra: {isa}` or GATESKIP_CPU_ISA picks one by
  * name); `extra: {kvFormat: 'f32'}` keeps K/V rows in full precision, `'q8'` in int8 with one scale per head;
- * `extra: {repackCache: true}` (or GATESKIP_REPACK_CACHE=1) keeps the packed weights in a file that later loads map, `repackCacheBytes` bounds these files together (8 GiB).
+ * `extra: {repackCache: true}` (or GATESKIP_REPACK_CACHE=1) keeps the packed weights in a file that later loads map,
+ * `repackCacheBytes` bounds these files together (8 GiB).
  */
 export const cpuBackend: Backend = {
   name: 'cpu',
