@@ -14,6 +14,8 @@ export interface Prompt {
 }
 
 export interface WrittenText {
+  /** Which prompt it answers, from 0. */
+  readonly index: number;
   readonly text: string;
   readonly tokens: readonly number[];
   readonly finish: 'stop' | 'length';
@@ -30,7 +32,7 @@ export interface GenerateOptions {
 }
 
 /**
- * Greedy continuations, several at a time, in order. Each sequence has its own plan and its own chunks: its text does not
+ * Greedy continuations, several at a time, as they end. Each sequence has its own plan and its own chunks: its text does not
  * depend on the others. A policy that couples sequences ranks each alone, so its single decode rows never skip.
  */
 export async function* generateTexts(prompts: Iterable<Prompt>, options: GenerateOptions): AsyncGenerator<WrittenText> {
@@ -38,13 +40,14 @@ export async function* generateTexts(prompts: Iterable<Prompt>, options: Generat
   const source = prompts[Symbol.iterator]();
   const running: Writer[] = [];
   let waiting: Writer | undefined;
+  let count = 0;
   try {
     for (;;) {
       for (;;) {
         if (waiting === undefined) {
           const next = source.next();
           if (next.done) break;
-          waiting = new Writer(next.value, options);
+          waiting = new Writer(next.value, count++, options);
         }
         const tokens = running.reduce((sum, writer) => sum + writer.mostTokens, 0);
         if (running.length > 0 && (tokens + waiting.mostTokens > limits.maxTokens || running.length >= Math.min(16, limits.maxSequences)))
@@ -58,7 +61,6 @@ export async function* generateTexts(prompts: Iterable<Prompt>, options: Generat
       const parts: LaneRows[] = [];
       let rows = 0;
       for (const writer of running) {
-        if (writer.isDone) continue;
         const next = writer.next();
         if (parts.length > 0 && rows + next.tokens.length > limits.maxRows) continue;
         active.push(writer);
@@ -73,7 +75,11 @@ export async function* generateTexts(prompts: Iterable<Prompt>, options: Generat
           hasOutput && result.top ? { token: result.top.tokens[first] as number, logit: result.top.logits[first] as number } : undefined,
         );
       }
-      while (running[0]?.isDone) yield (running.shift() as Writer).finish();
+      for (const writer of active) {
+        if (!writer.isDone) continue;
+        running.splice(running.indexOf(writer), 1);
+        yield writer.finish();
+      }
     }
   } finally {
     for (const writer of running) writer.close();
@@ -83,6 +89,7 @@ export async function* generateTexts(prompts: Iterable<Prompt>, options: Generat
 class Writer {
   readonly mostTokens: number;
   readonly #prompt: Prompt;
+  readonly #index: number;
   readonly #options: GenerateOptions;
   readonly #written: number[] = [];
   #bytes: Uint8Array[] = [];
@@ -91,8 +98,9 @@ class Writer {
   #text = '';
   #usage: Usage | undefined;
 
-  constructor(prompt: Prompt, options: GenerateOptions) {
+  constructor(prompt: Prompt, index: number, options: GenerateOptions) {
     this.#prompt = prompt;
+    this.#index = index;
     this.#options = options;
     this.mostTokens = prompt.tokens.length + prompt.maxTokens;
   }
@@ -129,7 +137,13 @@ class Writer {
   }
 
   finish(): WrittenText {
-    return { text: this.#text, tokens: this.#written, finish: this.#finish as 'stop' | 'length', usage: this.#usage as Usage };
+    return {
+      index: this.#index,
+      text: this.#text,
+      tokens: this.#written,
+      finish: this.#finish as 'stop' | 'length',
+      usage: this.#usage as Usage,
+    };
   }
 
   close(): void {

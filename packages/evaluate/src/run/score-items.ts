@@ -22,7 +22,7 @@ export interface ItemRunOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Results of a task's items, in order, without those that `isDone`. */
+/** Results of a task's items without those that `isDone`; written answers come as they end. */
 export async function* runItems(
   { task, items }: PreparedTask,
   isDone: (id: string) => boolean,
@@ -30,16 +30,16 @@ export async function* runItems(
 ): AsyncGenerator<ItemResult> {
   const left = items.filter(({ id }) => !isDone(id));
   const { generation } = task;
-  let at = 0;
   if (generation !== undefined) {
     const prompts = left as readonly GenerateItem[];
-    for await (const { text, finish, usage } of generateTexts(prompts, { ...options, stop: generation.stop })) {
-      const item = prompts[at++] as GenerateItem;
+    for await (const { index, text, finish, usage } of generateTexts(prompts, { ...options, stop: generation.stop })) {
+      const item = prompts[index] as GenerateItem;
       yield { ...common(item), scores: scoreText(text, item.answers, generation.score), text, finish, usage };
     }
     return;
   }
   const groups = left as readonly ScoreItem[];
+  let at = 0;
   for await (const scores of scoreGroups(groups, options)) yield scoreItem(task, groups[at++] as ScoreItem, scores);
 }
 
