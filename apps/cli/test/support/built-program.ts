@@ -16,7 +16,19 @@ export function buildProgram(): string {
     const { status, stdout, stderr, error } = spawnSync(program, words, { cwd, env, encoding: 'utf8' });
     if (status !== 0) throw new Error(`${program} ${words.join(' ')} failed: ${error?.message ?? ''}\n${stdout}\n${stderr}`);
   };
-  const needed = ['engine', 'model', 'backend', 'backend-cpu', 'backend-reference', 'scheduler', 'train', 'observe', 'errors', 'gate'];
+  const needed = [
+    'engine',
+    'model',
+    'backend',
+    'backend-cpu',
+    'backend-reference',
+    'scheduler',
+    'train',
+    'evaluate',
+    'observe',
+    'errors',
+    'gate',
+  ];
   if (!needed.every((name) => existsSync(join(repositoryRoot, 'packages', name, 'dist', 'index.js'))))
     run(join(binaries, 'turbo'), ['run', 'build', '--filter=gateskip...'], repositoryRoot);
   run(join(binaries, 'tsup'), ['--out-dir', outFolder], packageRoot);
