@@ -82,7 +82,7 @@ void StepRun::attend(size_t layer, const std::vector<uint32_t>& rows) {
 
   const size_t tasks = tiles.size() * kvHeads;
   const size_t slotFloats = partialFloats(mostCount, headStride);
-  if (pool_.threads() == 1 || mostSpans == 1 || tasks >= 4 * pool_.threads()) {
+  if (pool_.active() == 1 || mostSpans == 1 || tasks >= 4 * pool_.active()) {
     // Enough for all threads: one task is all spans of a tile.
     float* partials = scratch_.attendPartials.ensure(pool_.threads() * 2 * slotFloats);
     pool_.run(tasks, [&](size_t task, size_t thread) {

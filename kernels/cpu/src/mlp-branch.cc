@@ -35,7 +35,7 @@ Activations StepRun::mlpInner(const LayerWeights& layer, const Activations& x, s
   const size_t group = std::min(rows, joinedRows);
   const size_t threadFloats = 2 * group * blockColumns;
   float* scratch = scratch_.joined.ensure(pool_.threads() * threadFloats);
-  const size_t tasks = pool_.threads() == 1 ? 1 : std::min(blocks, pool_.threads() * 4);
+  const size_t tasks = pool_.active() == 1 ? 1 : std::min(blocks, pool_.active() * 4);
   pool_.run(tasks, [&](size_t task, size_t thread) {
     float* g = scratch + thread * threadFloats;
     float* u = g + group * blockColumns;

@@ -23,7 +23,7 @@ inline void multiply(ThreadPool& pool, const Kernels& kernels, std::initializer_
   for (const Product& p : products)
     if (p.rows > 0) tiles += p.weights->tiles;
   if (tiles == 0) return;
-  const size_t tasks = pool.threads() == 1 ? 1 : std::min(tiles, pool.threads() * 4);
+  const size_t tasks = pool.active() == 1 ? 1 : std::min(tiles, pool.active() * 4);
   pool.run(tasks, [&](size_t task, size_t) {
     size_t begin = tiles * task / tasks;
     const size_t end = tiles * (task + 1) / tasks;

@@ -1,5 +1,6 @@
 #include "runner.h"
 
+#include <chrono>
 #include <new>
 
 #include "status.h"
@@ -7,9 +8,10 @@
 
 namespace gateskip {
 
-Runner::Runner(const Kernels& kernels, std::unique_ptr<ThreadPool> pool, ModelWeights weights, GateModel gates, size_t maxTokens, KvFormat kvFormat)
+Runner::Runner(const Kernels& kernels, std::unique_ptr<ThreadPool> pool, ModelWeights weights, GateModel gates, size_t maxTokens, KvFormat kvFormat, bool adaptsThreads)
     : kernels_(kernels),
       pool_(std::move(pool)),
+      threadChoice_(pool_->threads(), adaptsThreads),
       weights_(std::move(weights)),
       gates_(std::move(gates)),
       kvLayout_{kvFormat, weights_.sizes.kvHeads, weights_.sizes.headStride()},
@@ -80,7 +82,8 @@ void Runner::step(const StepRequest& request) {
       if (found != sequences_.end()) found->second.truncate(kv_, found->second.length);
     }
   };
-  pool_->beginStep();
+  const auto started = std::chrono::steady_clock::now();
+  pool_->beginStep(threadChoice_.choose(request.rows));
   try {
     runStep(*this, request);
   } catch (const KvFull& full) {
@@ -99,6 +102,9 @@ void Runner::step(const StepRequest& request) {
   }
   for (const StepSegment& segment : request.segments) sequences_.at(segment.sequence).length += segment.length;
   pool_->endStep();
+  double macs = static_cast<double>(request.outputCount) * static_cast<double>(weights_.sizes.vocabulary) * static_cast<double>(weights_.sizes.hidden);
+  for (size_t plan = 0; plan < request.plans.size(); ++plan) macs += request.out.macs[plan];
+  threadChoice_.record(request.rows, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(), macs);
 }
 
 }  // namespace gateskip

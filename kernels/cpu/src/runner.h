@@ -15,6 +15,7 @@
 #include "model-weights.h"
 #include "ranking.h"
 #include "sequence.h"
+#include "thread-choice.h"
 #include "thread-pool.h"
 
 namespace gateskip {
@@ -82,7 +83,9 @@ struct StepScratch {
 
 class Runner {
  public:
-  Runner(const Kernels& kernels, std::unique_ptr<ThreadPool> pool, ModelWeights weights, GateModel gates, size_t maxTokens, KvFormat kvFormat);
+  // adaptsThreads: steps of few rows use as many threads as were fastest lately (else all).
+  Runner(const Kernels& kernels, std::unique_ptr<ThreadPool> pool, ModelWeights weights, GateModel gates, size_t maxTokens, KvFormat kvFormat,
+         bool adaptsThreads);
 
   uint32_t openSequence();
   uint32_t fork(uint32_t sequence, uint32_t length);
@@ -98,6 +101,7 @@ class Runner {
 
   const Kernels& kernels() const { return kernels_; }
   ThreadPool& pool() { return *pool_; }
+  const ThreadChoice& threadChoice() const { return threadChoice_; }
   const ModelWeights& weights() const { return weights_; }
   const GateModel& gates() const { return gates_; }
   KvPool& kv() { return kv_; }
@@ -108,6 +112,7 @@ class Runner {
  private:
   const Kernels& kernels_;
   std::unique_ptr<ThreadPool> pool_;
+  ThreadChoice threadChoice_;
   ModelWeights weights_;
   GateModel gates_;
   KvLayout kvLayout_;

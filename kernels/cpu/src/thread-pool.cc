@@ -31,7 +31,7 @@ void spinUntil(Condition done) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(size_t threads) {
+ThreadPool::ThreadPool(size_t threads) : active_(std::max<size_t>(threads, 1)) {
   for (size_t i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
@@ -44,16 +44,20 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::beginStep() {
+void ThreadPool::beginStep(size_t threads) {
   if (workers_.empty()) return;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    awake_.store(true);
+    active_.store(std::clamp<size_t>(threads, 1, this->threads()));
+    awake_.store(active() > 1);
   }
-  wake_.notify_all();
+  if (active() > 1) wake_.notify_all();
 }
 
-void ThreadPool::endStep() { awake_.store(false); }
+void ThreadPool::endStep() {
+  awake_.store(false);
+  active_.store(threads());
+}
 
 void ThreadPool::dispatch(size_t count, Invoke invoke, void* context) {
   struct Shifted {
@@ -98,17 +102,19 @@ void ThreadPool::drain(size_t thread) {
 }
 
 void ThreadPool::work(size_t thread) {
-  const auto pending = [this] { return hasTask(ticket_.load(std::memory_order_relaxed)) || stop_.load(std::memory_order_relaxed); };
+  const auto stopped = [this] { return stop_.load(std::memory_order_relaxed); };
+  const auto pending = [&] { return thread < active() && hasTask(ticket_.load(std::memory_order_relaxed)); };
+  const auto awake = [&] { return thread < active() && awake_.load(std::memory_order_relaxed); };
   for (;;) {
-    while (!pending()) {
-      if (awake_.load(std::memory_order_relaxed)) {
-        spinUntil([&] { return pending() || !awake_.load(std::memory_order_relaxed); });
+    while (!pending() && !stopped()) {
+      if (awake()) {
+        spinUntil([&] { return pending() || stopped() || !awake(); });
       } else {
         std::unique_lock<std::mutex> lock(mutex_);
-        wake_.wait(lock, [&] { return pending() || awake_.load(std::memory_order_relaxed); });
+        wake_.wait(lock, [&] { return pending() || stopped() || awake(); });
       }
     }
-    if (stop_.load(std::memory_order_relaxed)) return;
+    if (stopped()) return;
     drain(thread);
   }
 }

@@ -22,13 +22,15 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   size_t threads() const { return workers_.size() + 1; }
+  // Those that take tasks now: all, or as many as the step was given.
+  size_t active() const { return active_.load(std::memory_order_relaxed); }
 
   // Calls task(index, thread) for every index below `count`, on the caller and the workers; returns when all are done.
   // `task` must not throw. One caller at a time.
   template <typename Task>
   void run(size_t count, Task&& task) {
     if (count == 0) return;
-    if (count == 1 || workers_.empty()) {
+    if (count == 1 || active() == 1) {
       for (size_t i = 0; i < count; ++i) task(i, size_t{0});
       return;
     }
@@ -36,8 +38,8 @@ class ThreadPool {
     dispatch(count, invoke, const_cast<void*>(static_cast<const void*>(&task)));
   }
 
-  // Workers stay awake between loops while a step runs, and sleep outside.
-  void beginStep();
+  // Workers stay awake between loops while a step runs, and sleep outside. `threads` counts the caller; the others sleep on.
+  void beginStep(size_t threads);
   void endStep();
 
  private:
@@ -61,6 +63,7 @@ class ThreadPool {
   std::atomic<uint64_t> ticket_{0};
   std::atomic<size_t> done_{0};
   std::atomic<bool> awake_{false};
+  std::atomic<size_t> active_;
   std::atomic<bool> stop_{false};
   // Of the current loop; stable while any of its tasks is not done.
   std::atomic<Invoke> invoke_{nullptr};

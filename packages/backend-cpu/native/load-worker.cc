@@ -155,6 +155,7 @@ class LoadWorker : public Napi::AsyncWorker {
     const size_t kvFormat = integerOf(request, "kvFormat");
     if (kvFormat > static_cast<size_t>(KvFormat::q8)) fail(StatusCode::invalidArgument, "kvFormat must be 0..2.");
     kvFormat_ = static_cast<KvFormat>(kvFormat);
+    adaptsThreads_ = integerOf(request, "adaptsThreads") != 0;
     if (threads_ < 1 || threads_ > 1024) fail(StatusCode::invalidArgument, "threads must be 1..1024.");
     if (maxTokens_ < 1 || maxTokens_ > (size_t{1} << 32) / sizes_.layers) fail(StatusCode::invalidArgument, "maxTokens is out of range.");
   }
@@ -169,7 +170,7 @@ class LoadWorker : public Napi::AsyncWorker {
       GateModel gates = makeGates(gates_, weights);
       handle_ = std::make_shared<RunnerHandle>();
       handle_->cacheOutcome = cache_.outcome;
-      handle_->runner = std::make_unique<Runner>(*kernels_, std::move(pool), std::move(weights), std::move(gates), maxTokens_, kvFormat_);
+      handle_->runner = std::make_unique<Runner>(*kernels_, std::move(pool), std::move(weights), std::move(gates), maxTokens_, kvFormat_, adaptsThreads_);
     } catch (const Failure& failure) {
       failure_ = failure;
     } catch (const std::bad_alloc&) {
@@ -200,6 +201,7 @@ class LoadWorker : public Napi::AsyncWorker {
   GateRequest gates_;
   PackedCache cache_;
   size_t threads_ = 1;
+  bool adaptsThreads_ = false;
   size_t maxTokens_ = 0;
   KvFormat kvFormat_ = KvFormat::f16;
   std::shared_ptr<RunnerHandle> handle_;

@@ -4,7 +4,7 @@
 
 namespace gateskip {
 
-// load({config, tensors, gates, threads, instructionSet, maxTokens, repackCache?: {path, key}}) -> {promise, progress(): 0..1, cancel()}
+// load({config, tensors, gates, threads, adaptsThreads, instructionSet, maxTokens, repackCache?: {path, key}}) -> {promise, progress(): 0..1, cancel()}
 Napi::Value startLoad(const Napi::CallbackInfo& info);
 
 }  // namespace gateskip

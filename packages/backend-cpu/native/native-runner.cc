@@ -100,6 +100,7 @@ Napi::Value NativeRunner::details(const Napi::CallbackInfo& info) {
   Napi::Object details = Napi::Object::New(info.Env());
   details.Set("instructionSet", r.kernels().name);
   details.Set("threads", static_cast<double>(r.pool().threads()));
+  details.Set("threadChoice", r.threadChoice().adapts() ? "measured" : "fixed");
   details.Set("weightBytes", static_cast<double>(r.weights().weightBytes()));
   if (handle_->cacheOutcome != "off") details.Set("repackCache", handle_->cacheOutcome);
   return details;

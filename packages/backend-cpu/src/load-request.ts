@@ -15,6 +15,8 @@ export const KV_FORMATS = Object.keys(KV_FORMAT_CODES) as readonly KvFormat[];
 
 export interface LoadSettings {
   readonly threads: number;
+  /** Whether steps of few rows may use fewer threads where that was faster lately (1 or 0). */
+  readonly adaptsThreads: number;
   readonly instructionSet: string;
   readonly maxTokens: number;
   readonly kvFormat: KvFormat;

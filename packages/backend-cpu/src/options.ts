@@ -25,6 +25,7 @@ export function loadSettings(config: ModelConfig, options: LoadOptions, availabl
   }
   return {
     threads,
+    adaptsThreads: options.threads === undefined ? 1 : 0,
     maxTokens,
     kvFormat,
     instructionSet: instructionSet(extra.isa ?? process.env[INSTRUCTION_SET_VARIABLE] ?? '', available),
