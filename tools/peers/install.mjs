@@ -6,8 +6,9 @@ import { repositoryRoot } from '../workspace/packages.mjs';
 import { peers } from './peers.mjs';
 
 /**
- * Puts peers to race against under .cache/peers, where `gateskip bench --against` finds them. They are no dependency of anything:
- * `node tools/peers/install.mjs node-llama-cpp llama-cpp-python onnxruntime-node`.
+ * Puts peers under .cache/peers: those to race against, where `gateskip bench --against` finds them, and lm-evaluation-harness,
+ * which judges `gateskip eval`. They are no dependency of anything:
+ * `node tools/peers/install.mjs node-llama-cpp llama-cpp-python onnxruntime-node lm-eval`.
  */
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { help: { type: 'boolean' } } });
 const known = Object.keys(peers).join(', ');
@@ -23,7 +24,7 @@ for (const name of positionals) {
   }
   const folder = join(repositoryRoot, '.cache', 'peers', name);
   mkdirSync(folder, { recursive: true });
-  if (peer.kind === 'pip') installPython(name, peer.version, folder);
+  if (peer.kind === 'pip') installPython(name, peer, folder);
   else installPackage(name, peer, folder);
   console.log(`${name} ${peer.version} is in ${relative(process.cwd(), folder) || '.'}.`);
 }
@@ -41,11 +42,15 @@ function installPackage(name, { version, packages }, folder) {
   run('npm', [...words, ...[name, ...binaries].map((one) => `${one}@${version}`)], folder);
 }
 
-/** @param {string} name @param {string} version @param {string} folder becomes a virtual environment */
-function installPython(name, version, folder) {
+/** @param {string} name @param {{ version: string, requirement?: string }} peer @param {string} folder becomes a virtual environment */
+function installPython(name, { version, requirement }, folder) {
   const windows = process.platform === 'win32';
   run(windows ? 'python' : 'python3', ['-m', 'venv', folder], folder);
   const python = join(folder, ...(windows ? ['Scripts', 'python.exe'] : ['bin', 'python']));
+  if (requirement !== undefined) {
+    run(python, ['-m', 'pip', 'install', `${requirement}==${version}`], folder);
+    return;
+  }
   const env = { CMAKE_ARGS: '-DGGML_NATIVE=ON', FORCE_CMAKE: '1' };
   run(python, ['-m', 'pip', 'install', '--no-binary', name, `${name}==${version}`], folder, env);
 }

@@ -2,9 +2,10 @@
 const forThisPlatform = (names) => names[`${process.platform}-${process.arch}`];
 
 /**
- * Peers that `gateskip bench --against` knows, at pinned versions. Only what runs on the processor is installed.
+ * Peers that `gateskip bench --against` knows, and lm-evaluation-harness, at pinned versions. Only what runs on the processor
+ * is installed. `requirement`: taken as ready builds; otherwise pip builds the package of that name here.
  *
- * @type {Record<string, { version: string, kind: 'npm', packages: () => readonly string[] | undefined } | { version: string, kind: 'pip' }>}
+ * @type {Record<string, { version: string, kind: 'npm', packages: () => readonly string[] | undefined } | { version: string, kind: 'pip', requirement?: string }>}
  */
 export const peers = {
   // Optional packages hold one build per graphics interface: the plain one of this platform is named, and no other.
@@ -32,4 +33,6 @@ export const peers = {
     packages: () =>
       forThisPlatform({ 'linux-x64': '-', 'linux-arm64': '-', 'darwin-arm64': '-', 'win32-x64': '-', 'win32-arm64': '-' }) && [],
   },
+  // For tools/peers/lm-eval: what asks an endpoint needs neither PyTorch nor transformers.
+  'lm-eval': { version: '0.4.13', kind: 'pip', requirement: 'lm_eval[api]' },
 };
