@@ -79,9 +79,15 @@ describe('items', () => {
       ['Question: How?\nAnswer:', ' So.'],
       ['Question: How?\nAnswer:', ' Thus.'],
     ]);
-    expect(item).toMatchObject({ id: '1', bytes: [3, 5], answer: 1, cutTokens: 0 });
+    expect(item).toMatchObject({ id: '1', lengths: [3, 5], answer: 1, cutTokens: 0 });
     // A file alone does as well.
     expect(await prepare(taskNamed('piqa'), path)).toEqual([item]);
+  });
+
+  it('count characters, not bytes and not halves of surrogate pairs', async () => {
+    write('piqa/validation.jsonl', { prompt: 'Question: How?\nAnswer:', choices: ['Thé.', '😀😀'], answer: 1 });
+    const [item] = await prepare(taskNamed('piqa'), folder);
+    expect(item).toMatchObject({ lengths: [4, 2] });
   });
 
   it('of winogrande put each name in its place and score the rest', async () => {

@@ -80,12 +80,12 @@ async function buildItem(
     texts.push(fitted.text);
     cutTokens = Math.max(cutTokens, fitted.cutTokens);
   }
-  const bytes =
+  const lengths =
     task.kind === 'last-word'
       ? []
-      : record.choices.map((choice, index) => Buffer.byteLength(task.choiceForm === 'letter' ? letterOf(index) : choice));
+      : record.choices.map((choice, index) => [...(task.choiceForm === 'letter' ? letterOf(index) : choice)].length);
   const hash = hashOf(pairs.flatMap(({ context, continuation }) => [context, continuation]).concat(String(record.answer)));
-  return { kind: 'score', id: record.id, hash, ...group, cutTokens, texts, bytes, answer: record.answer };
+  return { kind: 'score', id: record.id, hash, ...group, cutTokens, texts, lengths, answer: record.answer };
 }
 
 function pairsOf(task: EvaluationTask, record: TaskRecord, prefix: string, chat: boolean): { context: string; continuation: string }[] {

@@ -19,8 +19,8 @@ export interface ScoreItem extends ItemBase {
   readonly kind: 'score';
   /** One per choice, or the one text of `last-word`. */
   readonly texts: readonly ScoredText[];
-  /** UTF-8 bytes of each choice. */
-  readonly bytes: readonly number[];
+  /** Characters (code points) of each choice, as lm-evaluation-harness counts them; none for `last-word`. */
+  readonly lengths: readonly number[];
   /** Right choice; -1 for `last-word`. */
   readonly answer: number;
 }

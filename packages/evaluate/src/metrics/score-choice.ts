@@ -7,17 +7,17 @@ export function highest(values: readonly number[]): number {
 
 export interface ChoiceScore {
   readonly choice: number;
-  /** The likeliest per byte. */
+  /** The likeliest per character. */
   readonly choiceNorm: number;
 }
 
 /**
  * @param logprobs log-probability of each choice
- * @param bytes UTF-8 bytes of each choice
+ * @param lengths characters of each choice
  */
-export function scoreChoice(logprobs: readonly number[], bytes: readonly number[]): ChoiceScore {
+export function scoreChoice(logprobs: readonly number[], lengths: readonly number[]): ChoiceScore {
   return {
     choice: highest(logprobs),
-    choiceNorm: highest(logprobs.map((logprob, index) => logprob / Math.max(1, bytes[index] as number))),
+    choiceNorm: highest(logprobs.map((logprob, index) => logprob / Math.max(1, lengths[index] as number))),
   };
 }

@@ -53,7 +53,7 @@ function scoreItem(task: EvaluationTask, item: ScoreItem, { texts, usage }: Grou
     const scores = { acc: texts[0]?.isGreedy ? 1 : 0, logprob: logprobs[0] as number };
     return { ...common(item), scores, logprobs, usage };
   }
-  const { choice, choiceNorm } = scoreChoice(logprobs, item.bytes);
+  const { choice, choiceNorm } = scoreChoice(logprobs, item.lengths);
   const { answer } = item;
   const acc = choice === answer ? 1 : 0;
   const scores: Record<string, number> = task.metrics.includes('acc_norm') ? { acc, acc_norm: choiceNorm === answer ? 1 : 0 } : { acc };

@@ -10,7 +10,7 @@ export type TaskKind = 'choice' | 'partial' | 'last-word' | 'generate';
 
 /**
  * - `acc`: share of items where the right choice (or word) is the likeliest
- * - `acc_norm`: the same with log-probabilities divided by the choice's UTF-8 bytes
+ * - `acc_norm`: the same with log-probabilities divided by the choice's characters (code points)
  * - `perplexity`: exp of the mean negative log-probability of the target
  * - `exact_strict`, `exact_flexible`: GSM8K's answer after `####`, and the last number of the text
  * - `em`, `f1`: SQuAD v2
