@@ -2,10 +2,11 @@
 //
 //   node tools/peers/install.mjs lm-eval
 //   node tools/peers/lm-eval/compare.mjs MODEL --data FOLDER [--tasks hellaswag,piqa,arc_easy,lambada] [--limit 200]
-//       [--threads N] [--budget net=85%] [--least 98] [--work FOLDER] [--json] [--python FILE]
+//       [--threads N] [--budget net=85%] [--least 98] [--work FOLDER] [--json] [--python FILE] [--transformers ARGUMENTS]
 //
 // FOLDER holds <task>/<split>.jsonl as `gateskip eval --data` reads it; the first --limit records are taken. The harness asks
-// endpoint.mjs. Ends with code 1 where fewer than --least percent of a task's choices are the same.
+// endpoint.mjs; or, with --transformers, PyTorch: its arguments are those of the harness's model "hf", e.g.
+// pretrained=FOLDER,gguf_file=weights-f32.gguf,dtype=float32, and --python names a Python that has transformers too. Ends with code 1 where fewer than --least percent of a task's choices are the same.
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -13,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { repositoryRoot } from '../../workspace/packages.mjs';
 import { compareTask, describe } from './agreement.mjs';
 import { startEndpoint } from './endpoint.mjs';
-import { findHarness, installedPython, layOut, run, runHarness } from './harness.mjs';
+import { endpointModel, findHarness, installedPython, layOut, run, runHarness } from './harness.mjs';
 import { taskFiles } from './records.mjs';
 
 const text = { type: /** @type {const} */ ('string') };
@@ -27,6 +28,7 @@ const { values, positionals } = parseArgs({
     budget: text,
     least: { ...text, default: '98' },
     work: text,
+    transformers: text,
     python: { ...text, default: installedPython },
     json: { type: 'boolean', default: false },
   },
@@ -42,7 +44,11 @@ if (model === undefined || values.data === undefined || unknown !== undefined ||
   );
   process.exit(2);
 }
-const { budget, threads } = values;
+const { budget, threads, transformers } = values;
+if (transformers !== undefined && budget !== undefined) {
+  console.error('PyTorch knows no budgets: give --budget or --transformers.');
+  process.exit(2);
+}
 const harness = await findHarness(values.python);
 const work = values.work === undefined ? await mkdtemp(join(tmpdir(), 'gateskip-lm-eval-')) : resolve(values.work);
 try {
@@ -70,9 +76,11 @@ try {
 }
 
 async function askHarness() {
+  if (transformers !== undefined)
+    return { samples: await runHarness(harness, work, tasks, { model: 'hf', given: `${transformers},device=cpu` }), counts: null };
   const endpoint = await startEndpoint({ model, ...(budget && { budget }), ...(threads && { threads: Number(threads) }) });
   try {
-    return { samples: await runHarness(harness, work, tasks, endpoint), counts: endpoint.counts };
+    return { samples: await runHarness(harness, work, tasks, endpointModel(endpoint)), counts: endpoint.counts };
   } finally {
     await endpoint.close();
   }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { repositoryRoot } from '../../workspace/packages.mjs';
@@ -59,18 +59,12 @@ export async function layOut(harness, work, data, tasks, limit) {
 }
 
 /**
- * @typedef {object} Sample what the harness notes of one item
- * @property {{ context: string, continuation: string, logprob: number, isGreedy: boolean }[]} choices
- * @property {number} acc
- * @property {number} [accNorm]
- * @property {string} target
+ * What the harness is to ask: a model type of its own and its arguments.
  *
- * @param {Harness} harness @param {string} work @param {readonly string[]} tasks
  * @param {{ url: string, name: string, contextLength: number }} endpoint
- * @returns {Promise<Record<string, Sample[]>>}
  */
-export async function runHarness(harness, work, tasks, { url, name, contextLength }) {
-  const modelArguments = {
+export function endpointModel({ url, name, contextLength }) {
+  const given = {
     model: name,
     base_url: url,
     tokenizer_backend: 'remote',
@@ -78,17 +72,29 @@ export async function runHarness(harness, work, tasks, { url, name, contextLengt
     max_length: contextLength,
     timeout: 600,
   };
+  const pairs = Object.entries(given).map((pair) => pair.join('='));
+  return { model: 'local-completions', given: pairs.join(',') };
+}
+
+/**
+ * @typedef {object} Sample what the harness notes of one item
+ * @property {{ context: string, continuation: string, logprob: number, isGreedy: boolean }[]} choices
+ * @property {number} acc
+ * @property {number} [accNorm]
+ * @property {string} target
+ *
+ * @param {Harness} harness @param {string} work @param {readonly string[]} tasks
+ * @param {{ model: string, given: string }} asked
+ * @returns {Promise<Record<string, Sample[]>>}
+ */
+export async function runHarness(harness, work, tasks, { model, given }) {
   const words = [
-    ...['-m', 'lm_eval', 'run', '--model', 'local-completions'],
-    ...[
-      '--model_args',
-      Object.entries(modelArguments)
-        .map((pair) => pair.join('='))
-        .join(','),
-    ],
+    ...['-m', 'lm_eval', 'run', '--model', model, '--model_args', given],
     ...['--tasks', tasks.map((task) => `local_${task}`).join(',')],
     ...['--include_path', 'tasks', '--batch_size', '4', '--output_path', 'samples', '--log_samples'],
   ];
+  // Samples of an earlier run in the same folder must not be taken for this one's.
+  await rm(join(work, 'samples'), { recursive: true, force: true });
   await run(harness.python, words, {
     cwd: work,
     env: { ...process.env, HF_HUB_OFFLINE: '1', HF_DATASETS_OFFLINE: '1', HF_HOME: join(work, 'cache') },
