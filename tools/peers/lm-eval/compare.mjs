@@ -77,7 +77,7 @@ try {
 
 async function askHarness() {
   if (transformers !== undefined)
-    return { samples: await runHarness(harness, work, tasks, { model: 'hf', given: `${transformers},device=cpu` }), counts: null };
+    return { samples: await runHarness(harness, work, tasks, { model: 'hf', given: transformers }), counts: null };
   const endpoint = await startEndpoint({ model, ...(budget && { budget }), ...(threads && { threads: Number(threads) }) });
   try {
     return { samples: await runHarness(harness, work, tasks, endpointModel(endpoint)), counts: endpoint.counts };

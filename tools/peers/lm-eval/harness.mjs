@@ -90,6 +90,7 @@ export function endpointModel({ url, name, contextLength }) {
 export async function runHarness(harness, work, tasks, { model, given }) {
   const words = [
     ...['-m', 'lm_eval', 'run', '--model', model, '--model_args', given],
+    ...(model === 'hf' ? ['--device', 'cpu'] : []),
     ...['--tasks', tasks.map((task) => `local_${task}`).join(',')],
     ...['--include_path', 'tasks', '--batch_size', '4', '--output_path', 'samples', '--log_samples'],
   ];
