@@ -186,7 +186,11 @@ class LoadWorker : public Napi::AsyncWorker {
     // Asked for after the last piece was read.
     if (shared_->cancelled.load()) return deferred_.Reject(toError(Env(), Failure{StatusCode::aborted, "Loading was aborted."}).Value());
     const AddonData* data = Env().GetInstanceData<AddonData>();
-    deferred_.Resolve(data->runnerConstructor.New({Napi::External<std::shared_ptr<RunnerHandle>>::New(Env(), &handle_)}));
+    try {
+      deferred_.Resolve(data->runnerConstructor.New({Napi::External<std::shared_ptr<RunnerHandle>>::New(Env(), &handle_)}));
+    } catch (const Napi::Error& error) {
+      deferred_.Reject(error.Value());
+    }
   }
 
   void OnError(const Napi::Error&) override { deferred_.Reject(toError(Env(), *failure_).Value()); }

@@ -1,6 +1,7 @@
 #include "native-runner.h"
 
 #include "arguments.h"
+#include "step-thread.h"
 #include "step-worker.h"
 
 namespace gateskip {
@@ -46,6 +47,39 @@ Napi::FunctionReference NativeRunner::define(Napi::Env env) {
 NativeRunner::NativeRunner(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeRunner>(info) {
   if (info.Length() != 1 || !info[0].IsExternal()) throw Napi::TypeError::New(info.Env(), "A runner is made by load().");
   handle_ = *info[0].As<Napi::External<std::shared_ptr<RunnerHandle>>>().Data();
+  stepReturn_ = StepReturn::New(info.Env(), "gateskip step", 0, 1, this);
+  // Only a step in flight keeps the process alive.
+  stepReturn_.Unref(info.Env());
+  try {
+    stepThread_ = std::make_unique<StepThread>();
+  } catch (const std::exception&) {
+    stepReturn_.Release();
+    throw toError(info.Env(), Failure{StatusCode::insufficientMemory, "The thread for steps"});
+  }
+  cleanup_ = info.Env().AddCleanupHook(+[](NativeRunner* self) { self->stopSteps(); }, this);
+}
+
+NativeRunner::~NativeRunner() {
+  if (stepThread_) cleanup_.Remove(Env());
+  stopSteps();
+}
+
+void NativeRunner::stopSteps() {
+  if (!stepThread_) return;
+  handle_->cancelled.store(true);
+  stepThread_.reset();
+  stepReturn_.Release();
+}
+
+void settleStep(Napi::Env env, Napi::Function, NativeRunner* runner, StepWorker* step) {
+  const std::unique_ptr<StepWorker> owned(step);
+  if (static_cast<napi_env>(env) != nullptr) runner->onStepDone(env, *step);
+}
+
+void NativeRunner::onStepDone(Napi::Env env, StepWorker& step) {
+  stepReturn_.Unref(env);
+  step.settle(env);
+  Unref();
 }
 
 // Sequences are not guarded by a lock: nothing may touch them while a step runs.
@@ -110,7 +144,16 @@ Napi::Value NativeRunner::step(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   runner(env);
   if (info.Length() != 1 || !info[0].IsObject()) throw Napi::TypeError::New(env, "step() takes one request object.");
-  return guarded(env, [&] { return StepWorker::start(env, handle_, info[0].As<Napi::Object>()); });
+  return guarded(env, [&] {
+    auto step = std::make_unique<StepWorker>(env, handle_, stepReturn_, info[0].As<Napi::Object>());
+    const Napi::Promise promise = step->promise();
+    handle_->cancelled.store(false);
+    handle_->busy.store(true);
+    Ref();
+    stepReturn_.Ref(env);
+    stepThread_->post(step.release());  // comes back to settleStep
+    return promise;
+  });
 }
 
 Napi::Value NativeRunner::cancel(const Napi::CallbackInfo& info) {
@@ -120,6 +163,8 @@ Napi::Value NativeRunner::cancel(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeRunner::close(const Napi::CallbackInfo& info) {
   runner(info.Env());
+  cleanup_.Remove(info.Env());
+  stopSteps();
   handle_->runner.reset();
   return info.Env().Undefined();
 }

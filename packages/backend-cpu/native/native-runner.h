@@ -22,11 +22,21 @@ struct RunnerHandle {
   std::string cacheOutcome;  // see PackedCache
 };
 
+class NativeRunner;
+class StepThread;
+class StepWorker;
+
+// Brings a finished step back to the JavaScript thread; `env` is null where that thread is ending.
+void settleStep(Napi::Env env, Napi::Function, NativeRunner* runner, StepWorker* step);
+using StepReturn = Napi::TypedThreadSafeFunction<NativeRunner, StepWorker, settleStep>;
+
 class NativeRunner : public Napi::ObjectWrap<NativeRunner> {
  public:
   static Napi::FunctionReference define(Napi::Env env);
   // Takes an External<std::shared_ptr<RunnerHandle>>.
   explicit NativeRunner(const Napi::CallbackInfo& info);
+  ~NativeRunner() override;
+  void onStepDone(Napi::Env env, StepWorker& step);
 
  private:
   Napi::Value openSequence(const Napi::CallbackInfo& info);
@@ -42,8 +52,14 @@ class NativeRunner : public Napi::ObjectWrap<NativeRunner> {
   Napi::Value close(const Napi::CallbackInfo& info);
 
   Runner& runner(Napi::Env env);
+  // Cancels and waits for the step in hand, and gives back what lets it return.
+  void stopSteps();
 
   std::shared_ptr<RunnerHandle> handle_;
+  StepReturn stepReturn_;
+  std::unique_ptr<StepThread> stepThread_;
+  // Runs before the environment takes the return away.
+  Napi::Env::CleanupHook<void (*)(NativeRunner*), NativeRunner> cleanup_;
 };
 
 }  // namespace gateskip

@@ -4,22 +4,12 @@
 
 namespace gateskip {
 
-StepWorker::StepWorker(Napi::Env env, std::shared_ptr<RunnerHandle> handle, const Napi::Object& request)
-    : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), handle_(std::move(handle)), held_(Napi::Persistent(request)) {}
-
-Napi::Value StepWorker::start(Napi::Env env, const std::shared_ptr<RunnerHandle>& handle, const Napi::Object& request) {
-  std::unique_ptr<StepWorker> worker(new StepWorker(env, handle, request));
-  worker->read(request);
-  handle->cancelled.store(false);
-  handle->busy.store(true);
-  const Napi::Promise promise = worker->deferred_.Promise();
-  worker.release()->Queue();  // frees itself when done
-  return promise;
+StepWorker::StepWorker(Napi::Env env, std::shared_ptr<RunnerHandle> handle, const StepReturn& done, const Napi::Object& request)
+    : deferred_(Napi::Promise::Deferred::New(env)), handle_(std::move(handle)), done_(done), held_(Napi::Persistent(request)) {
+  read(request);
 }
 
 void StepWorker::read(const Napi::Object& object) {
-  const ModelSizes& sizes = handle_->runner->weights().sizes;
-  const size_t branches = sizes.branches();
   const Napi::Value tokens = object.Get("tokens");
   if (!tokens.IsTypedArray()) fail(StatusCode::invalidArgument, "tokens must be a typed array.");
   request_.rows = tokens.As<Napi::TypedArray>().ElementLength();
@@ -35,6 +25,14 @@ void StepWorker::read(const Napi::Object& object) {
   for (size_t i = 0; i < segmentCount; ++i)
     request_.segments.push_back({segments[4 * i], segments[4 * i + 1], segments[4 * i + 2], segments[4 * i + 3]});
 
+  readPlans(object);
+  readOutputs(object);
+  request_.cancelled = &handle_->cancelled;
+}
+
+void StepWorker::readPlans(const Napi::Object& object) {
+  const size_t rows = request_.rows;
+  const size_t branches = handle_->runner->weights().sizes.branches();
   const Napi::Value plansValue = object.Get("plans");
   if (!plansValue.IsArray()) fail(StatusCode::invalidArgument, "plans must be an array.");
   const Napi::Array plans = plansValue.As<Napi::Array>();
@@ -60,7 +58,12 @@ void StepWorker::read(const Napi::Object& object) {
     if (p.scorer == Scorer::gate && !handle_->runner->gates().present) fail(StatusCode::invalidArgument, "A plan asks gates that are not loaded.");
     request_.plans.push_back(p);
   }
+}
 
+void StepWorker::readOutputs(const Napi::Object& object) {
+  const size_t rows = request_.rows;
+  const ModelSizes& sizes = handle_->runner->weights().sizes;
+  const size_t branches = sizes.branches();
   const size_t planCount = request_.plans.size();
   StepOutputs& out = request_.out;
   out.kept = arrayOf<uint32_t>(object, "kept", napi_uint32_array, planCount * branches);
@@ -80,30 +83,27 @@ void StepWorker::read(const Napi::Object& object) {
     out.hiddenOutputs = arrayOf<float>(object, "hiddenOutputs", napi_float32_array, branches * rows * sizes.hidden);
     out.streamNorms = arrayOf<float>(object, "streamNorms", napi_float32_array, branches * rows);
   }
-  request_.cancelled = &handle_->cancelled;
 }
 
-void StepWorker::Execute() {
+void StepWorker::execute() {
   try {
     handle_->runner->step(request_);
     if (handle_->runner->weights().arena.damaged()) fail(StatusCode::io, "The file of repacked weights was cut short while it was in use. Load again.");
   } catch (const Failure& failure) {
     failure_ = failure;
-    SetError(failure.message);
   } catch (const std::exception& error) {
     failure_ = Failure{StatusCode::invalidArgument, error.what()};
-    SetError(error.what());
   }
+  // The last access: from here on the JavaScript thread may delete this.
+  done_.NonBlockingCall(this);
 }
 
-void StepWorker::OnOK() {
+void StepWorker::settle(Napi::Env env) {
   handle_->busy.store(false);
-  deferred_.Resolve(Env().Undefined());
-}
-
-void StepWorker::OnError(const Napi::Error&) {
-  handle_->busy.store(false);
-  deferred_.Reject(toError(Env(), *failure_).Value());
+  if (failure_)
+    deferred_.Reject(toError(env, *failure_).Value());
+  else
+    deferred_.Resolve(env.Undefined());
 }
 
 }  // namespace gateskip

@@ -1,4 +1,4 @@
-// One step on a thread of libuv's pool; the JavaScript thread goes on.
+// One step: read on the JavaScript thread, run on the runner's own, settled on the JavaScript thread again.
 #pragma once
 #include <napi.h>
 
@@ -7,25 +7,28 @@
 
 #include "native-runner.h"
 #include "status.h"
+#include "step-thread.h"
 
 namespace gateskip {
 
-class StepWorker : public Napi::AsyncWorker {
+class StepWorker : public StepTask {
  public:
-  // Checks and reads the request, queues the step and returns its promise. Throws Failure.
-  static Napi::Value start(Napi::Env env, const std::shared_ptr<RunnerHandle>& handle, const Napi::Object& request);
+  // Checks and reads the request. Throws Failure.
+  StepWorker(Napi::Env env, std::shared_ptr<RunnerHandle> handle, const StepReturn& done, const Napi::Object& request);
 
- protected:
-  void Execute() override;
-  void OnOK() override;
-  void OnError(const Napi::Error& error) override;
+  Napi::Promise promise() const { return deferred_.Promise(); }
+  void execute() override;
+  // On the JavaScript thread.
+  void settle(Napi::Env env);
 
  private:
-  StepWorker(Napi::Env env, std::shared_ptr<RunnerHandle> handle, const Napi::Object& request);
   void read(const Napi::Object& request);
+  void readPlans(const Napi::Object& request);
+  void readOutputs(const Napi::Object& request);
 
   Napi::Promise::Deferred deferred_;
   std::shared_ptr<RunnerHandle> handle_;
+  const StepReturn& done_;
   // Keeps the typed arrays alive that the step reads and writes.
   Napi::ObjectReference held_;
   StepRequest request_;

@@ -26,6 +26,8 @@ export class CpuRunner implements Runner {
   readonly #encoder = new PlanEncoder();
   #native: NativeRunner | undefined;
   #isStepping = false;
+  /** The signal listened to: callers use one for many steps, and listening anew costs as much as the rest of a call. */
+  #signal: AbortSignal | undefined;
 
   constructor(
     native: NativeRunner,
@@ -91,17 +93,14 @@ export class CpuRunner implements Runner {
     });
     if (signal?.aborted) throw new AbortedError('The step');
     const request = this.#request(input, plans, prepared);
+    this.#listenTo(signal);
     this.#isStepping = true;
-    const cancel = () => native.cancel();
     try {
-      const pending = native.step(request);
-      signal?.addEventListener('abort', cancel, { once: true });
-      await pending;
+      await native.step(request);
     } catch (error) {
       throw typedError(error);
     } finally {
       this.#isStepping = false;
-      signal?.removeEventListener('abort', cancel);
     }
     return stepResult(request, input);
   }
@@ -110,7 +109,19 @@ export class CpuRunner implements Runner {
     if (this.#native === undefined) return;
     this.#idle().close();
     this.#native = undefined;
+    this.#listenTo(undefined);
   }
+
+  #listenTo(signal: AbortSignal | undefined): void {
+    if (signal === this.#signal) return;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#signal = signal;
+    signal?.addEventListener('abort', this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => {
+    if (this.#isStepping) this.#native?.cancel();
+  };
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();

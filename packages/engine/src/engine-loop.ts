@@ -27,8 +27,10 @@ export class EngineLoop {
   private sequenceLimit: number;
   private finishedSinceCut = 0;
   private arrivals = 0;
-  /** The step that runs now, and the means to cancel it. */
-  private inFlight: { readonly batch: Batch; readonly controller: AbortController } | undefined;
+  /** The step that runs now. */
+  private inFlight: Batch | undefined;
+  /** Cancels the step in flight; a new one is made only after it was used. */
+  private canceller = new AbortController();
   /** Sequences that could not be closed because someone else was using the runner. */
   private unclosed: SequenceId[] = [];
   private active: Promise<void> | undefined;
@@ -61,7 +63,7 @@ export class EngineLoop {
   noteAbort(stream: GenerationStream): void {
     const index = this.waiting.findIndex((sequence) => sequence.stream === stream);
     if (index >= 0) this.waiting.splice(index, 1);
-    if (this.inFlight?.batch.entries.every((entry) => entry.sequence.stream.settled)) this.inFlight.controller.abort();
+    if (this.inFlight?.entries.every((entry) => entry.sequence.stream.settled)) this.canceller.abort();
   }
 
   /** Ends every request with an abort and waits for the loop. */
@@ -103,12 +105,12 @@ export class EngineLoop {
     }
     const now = performance.now();
     for (const entry of batch.entries) entry.sequence.startedMs ??= now;
-    const controller = new AbortController();
-    this.inFlight = { batch, controller };
+    if (this.canceller.signal.aborted) this.canceller = new AbortController();
+    this.inFlight = batch;
     this.breather.order();
     let result: StepResult;
     try {
-      result = await this.runner.step(batch.input, batch.plans, controller.signal);
+      result = await this.runner.step(batch.input, batch.plans, this.canceller.signal);
     } catch (error) {
       this.onFailure(
         batch.entries.map((entry) => entry.sequence),
