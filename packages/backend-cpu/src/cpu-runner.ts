@@ -43,6 +43,7 @@ export class CpuRunner implements Runner {
       kvModes: ['project', 'absent', 'alias'],
       canTrain: false,
       batchInvariant: true,
+      offThread: true,
     };
   }
 

@@ -27,9 +27,15 @@ export class PlanEncoder {
 
   #rules(rules: readonly Rule[]): Uint8Array {
     const known = this.#codes.get(rules);
-    if (known?.rules.every((rule, branch) => rule === rules[branch])) return known.codes;
+    if (known !== undefined && sameRules(known.rules, rules)) return known.codes;
     const codes = Uint8Array.from(rules, (rule) => RULE_CODES[rule]);
     this.#codes.set(rules, { rules: [...rules], codes });
     return codes;
   }
+}
+
+function sameRules(a: readonly Rule[], b: readonly Rule[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let branch = 0; branch < a.length; branch++) if (a[branch] !== b[branch]) return false;
+  return true;
 }

@@ -55,6 +55,8 @@ export interface Capabilities {
   readonly canTrain: boolean;
   /** A row's results are bit-identical whatever else is in the step and however the prompt was cut. */
   readonly batchInvariant: boolean;
+  /** Steps run on other threads, so the event loop turns while one runs. Absent: callers must let it turn themselves. */
+  readonly offThread?: boolean;
 }
 
 export type SequenceId = number;

@@ -40,7 +40,7 @@ export function validatePlan(plan: Plan, index: number, rows: number, context: P
   }
   validateKinds(plan, name, context);
   if (plan.scorer === 'given') validateScores(plan, name, branches, rows);
-  for (let branch = 0; branch < branches; branch++) validateRule(plan, name, branch, context);
+  validateRules(plan, name, branches, context);
 }
 
 function validateKinds(plan: Plan, name: string, context: PlanContext): void {
@@ -70,6 +70,24 @@ function validateScores({ scores }: Plan, name: string, branches: number, rows: 
       [scores.length],
       'Give one score per branch and row of the whole step.',
     );
+}
+
+/** Every step runs this over all branches: what is plainly right goes by without the making of a message. */
+function validateRules(plan: Plan, name: string, branches: number, context: PlanContext): void {
+  const { rules, values, scorer } = plan;
+  const supported = context.capabilities.rules;
+  const maySkip = scorer !== 'none' && !(scorer === 'gate' && context.adapter?.gates.spec.position === 'after');
+  let known: Rule | undefined;
+  for (let branch = 0; branch < branches; branch++) {
+    const rule = rules[branch]!;
+    if (rule !== known) {
+      if (!supported.includes(rule)) validateRule(plan, name, branch, context);
+      known = rule;
+    }
+    if (rule === 'keep') continue;
+    const value = values[branch]!;
+    if (!(maySkip && rule === 'threshold' && value >= 0 && value <= 1)) validateRule(plan, name, branch, context);
+  }
 }
 
 function validateRule(plan: Plan, name: string, branch: number, context: PlanContext): void {

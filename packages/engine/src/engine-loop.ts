@@ -22,7 +22,8 @@ export class EngineLoop {
   private suspects: SequenceState[] = [];
   private readonly builder: BatchBuilder;
   private readonly results: HandOut;
-  private readonly breather = new Breather();
+  /** None where the event loop turns during every step anyway. */
+  private readonly breather: Breather | undefined;
   /** Most sequences at once; below maxSequences after memory ran out, then up again by one for as many that finished. */
   private sequenceLimit: number;
   private finishedSinceCut = 0;
@@ -43,6 +44,7 @@ export class EngineLoop {
   ) {
     this.builder = new BatchBuilder(maxRows);
     this.results = new HandOut(runner, texts);
+    this.breather = runner.capabilities.offThread ? undefined : new Breather();
     this.sequenceLimit = maxSequences;
   }
 
@@ -81,7 +83,7 @@ export class EngineLoop {
         this.closeSettled();
         this.admit();
         if (this.running.length > 0) await this.runStep();
-        const pause = this.breather.pause();
+        const pause = this.breather?.pause();
         if (pause) await pause;
       }
     } catch (error) {
@@ -107,7 +109,7 @@ export class EngineLoop {
     for (const entry of batch.entries) entry.sequence.startedMs ??= now;
     if (this.canceller.signal.aborted) this.canceller = new AbortController();
     this.inFlight = batch;
-    this.breather.order();
+    this.breather?.order();
     let result: StepResult;
     try {
       result = await this.runner.step(batch.input, batch.plans, this.canceller.signal);
