@@ -51,9 +51,10 @@ export function fillBlocks(bytes, type, deviation, random) {
   }
 }
 
-/** A positive number within the normal range of half precision, cut to 11 bits. @param {number} value */
+/** A positive number as a half-precision float, cut to 11 bits, or to the fixed steps below 2^-14. @param {number} value */
 export function halfBits(value) {
+  if (!(value >= 2 ** -24 && value < 65536)) throw new RangeError(`${value} is outside half precision`);
+  if (value < 2 ** -14) return Math.floor(value * 2 ** 24);
   const exponent = Math.floor(Math.log2(value));
-  if (!(exponent >= -14 && exponent <= 15)) throw new RangeError(`${value} is no normal half-precision number`);
   return ((exponent + 15) << 10) | Math.floor((value / 2 ** exponent - 1) * 1024);
 }

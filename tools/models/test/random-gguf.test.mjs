@@ -44,8 +44,8 @@ describe('random blocks', () => {
   });
 
   it('have half-precision scales', () => {
-    for (const value of [1, 0.5, 1.5, 0.0123, 65504]) expect(halfToFloat(halfBits(value)) / value).toBeCloseTo(1, 2);
-    expect(() => halfBits(1e-6)).toThrow(RangeError);
+    for (const value of [1, 0.5, 1.5, 0.0123, 65504, 0.00005]) expect(halfToFloat(halfBits(value)) / value).toBeCloseTo(1, 2);
+    expect(() => halfBits(2 ** -25)).toThrow(RangeError);
     expect(() => halfBits(0)).toThrow(RangeError);
   });
 });

@@ -6,8 +6,16 @@ export interface Startup {
   readonly peakRssBytes: number;
 }
 
-/** Loaded before the program: the last thing that the process says is how much memory it had at most. */
-const reporter = 'process.on("exit",()=>process.stderr.write("\\npeak "+process.resourceUsage().maxRSS+"\\n"))';
+/**
+ * Loaded before the program: the last thing that the process says is how much memory it had at most, in KiB. On Linux maxRSS
+ * begins with what the parent had when it forked, so there the program's own high-water mark is read.
+ */
+const reporter = `import { readFileSync } from 'node:fs';
+process.on('exit', () => {
+  let peak = process.resourceUsage().maxRSS;
+  try { peak = /VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]; } catch {}
+  process.stderr.write('\\npeak ' + peak + '\\n');
+});`;
 
 /** Runs the built program once as a person would, from the start of its process to the first text, and to its end. */
 export function measureStartup(main: string, words: readonly string[], signal: AbortSignal): Promise<Startup> {
