@@ -1,0 +1,144 @@
+import { atSaving } from './at-saving.mjs';
+import { curves, OURS } from './policies.mjs';
+
+/** @typedef {{ value: number, error: number, saved: number }} Reading */
+
+/**
+ * One number of the report.
+ *
+ * @typedef {object} Metric
+ * @property {string} name as the comparison with ours calls it
+ * @property {string} title
+ * @property {boolean} lessIsBetter
+ * @property {(point: any) => Reading | undefined} read
+ * @property {(summary: any) => number | undefined} dense
+ * @property {(value: number) => string} show
+ * @property {boolean} isText measured on the text for which the policy was asked, and brought to exactly the wanted saving
+ */
+
+const percent = (/** @type {number} */ value) => (100 * value).toFixed(1);
+const figure = (/** @type {number} */ value) =>
+  value >= 1000 ? value.toPrecision(3).replace(/e\+?(\d+)/, ' · 10^$1') : value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2);
+
+/** @param {any} summary @returns {Metric[]} */
+export function metricsOf(summary) {
+  const names = Object.keys(summary.data);
+  const agreement = (/** @type {string} */ part, /** @type {string} */ what) => (/** @type {any} */ point) =>
+    point[part] && { value: point[part][what], error: point[part][`${what}Error`], saved: point[part].saved };
+  /** @type {Metric[]} */
+  const metrics = [
+    { name: 'kl', title: 'KL to the dense model, nats', lessIsBetter: true, isText: true, read: agreement('agreement', 'kl'), dense: () => 0, show: (value) => value.toFixed(3) },
+    { name: 'top1', title: 'top-1 agreement with the dense model, %', lessIsBetter: false, isText: true, read: agreement('agreement', 'top1'), dense: () => 1, show: percent },
+    {
+      name: 'logPerplexity',
+      title: 'perplexity',
+      lessIsBetter: true,
+      isText: true,
+      read: ({ perplexity }) => perplexity,
+      dense: ({ dense }) => dense.perplexity?.value,
+      show: figure,
+    },
+    { name: 'own', title: "KL on the dense model's own answers, nats", lessIsBetter: true, isText: false, read: agreement('own', 'kl'), dense: () => 0, show: (value) => value.toFixed(3) },
+  ];
+  for (const name of names) {
+    metrics.push({
+      name,
+      title: `${taskTitles[name] ?? name} (${summary.data[name].metric}), %`,
+      lessIsBetter: false,
+      isText: false,
+      read: ({ tasks }) => tasks?.[name],
+      dense: ({ dense }) => dense.tasks?.[name].value,
+      show: percent,
+    });
+  }
+  if (names.length > 1) {
+    const mean = (/** @type {any} */ tasks) => {
+      if (!tasks) return undefined;
+      const all = names.map((name) => tasks[name]);
+      return {
+        value: all.reduce((sum, { value }) => sum + value, 0) / names.length,
+        error: Math.sqrt(all.reduce((sum, { error }) => sum + error ** 2, 0)) / names.length,
+        saved: all.reduce((sum, { saved }) => sum + saved, 0) / names.length,
+      };
+    };
+    metrics.push({
+      name: 'meanOfTasks',
+      title: `mean of the ${names.length} tasks, %`,
+      lessIsBetter: false,
+      isText: false,
+      read: ({ tasks }) => mean(tasks),
+      dense: ({ dense }) => mean(dense.tasks)?.value,
+      show: percent,
+    });
+  }
+  return metrics.filter(({ read }) => summary.points.some((/** @type {any} */ point) => read(point) !== undefined));
+}
+
+/** @type {Record<string, string>} */
+const taskTitles = { hellaswag: 'HellaSwag', piqa: 'PIQA', arc_easy: 'ARC-Easy', lambada: 'LAMBADA' };
+
+/**
+ * A metric of a policy where `target` is saved. On texts it is brought to exactly that; on tasks, whose errors are larger than
+ * what tenths of a point of saving do, it is as it was read.
+ *
+ * @param {any} summary @param {Metric} metric @param {string} policy @param {number} target
+ * @returns {Reading | undefined}
+ */
+export function readingAt(summary, metric, policy, target) {
+  const own = summary.points.filter((/** @type {any} */ point) => point.policy === policy);
+  const point = own.find((/** @type {any} */ { target: wanted }) => wanted === target);
+  const reading = point && metric.read(point);
+  if (!reading || !metric.isText) return reading;
+  const dense = metric.dense(summary);
+  if (dense === undefined) return reading;
+  // Perplexities lie on straighter lines as logarithms.
+  const isLog = metric.name === 'logPerplexity';
+  const on = (/** @type {number} */ value) => (isLog ? Math.log(value) : value);
+  const measured = own.map(metric.read).filter((/** @type {Reading | undefined} */ found) => found !== undefined);
+  const value = atSaving(target, [{ saved: 0, value: on(dense) }, ...measured.map((/** @type {Reading} */ { saved, value }) => ({ saved, value: on(value) }))]);
+  if (value === undefined) return reading;
+  return { value: isLog ? Math.exp(value) : value, error: reading.error, saved: target };
+}
+
+/** Policies that can be used; an oracle knows the text beforehand. */
+export const usable = curves.filter(({ oracle }) => !oracle).map(({ name }) => name);
+
+/**
+ * Who is best under a budget, and how the best baseline stands to ours.
+ *
+ * @param {any} summary @param {Metric} metric @param {number} target
+ */
+export function winnerOf(summary, metric, target) {
+  const readings = usable.flatMap((policy) => {
+    const reading = readingAt(summary, metric, policy, target);
+    return reading ? [{ policy, ...reading }] : [];
+  });
+  const ours = readings.find(({ policy }) => policy === OURS);
+  const sign = metric.lessIsBetter ? 1 : -1;
+  const best = readings.filter(({ policy }) => policy !== OURS).sort((a, b) => sign * (a.value - b.value))[0];
+  if (ours === undefined || best === undefined) return undefined;
+  const row = summary.against.find((/** @type {any} */ { policy, target: wanted }) => policy === best.policy && wanted === target);
+  const paired = shifted(row?.[metric.name], metric, best.value, ours.value);
+  return { ours, best, readings: readings.length, paired, verdict: verdictOf(paired, metric.lessIsBetter) };
+}
+
+/**
+ * The interval was drawn where each was measured; on texts both were then brought to the same saving, and the interval goes with
+ * them.
+ *
+ * @param {{ difference: number, low: number, high: number } | undefined} paired
+ * @param {Metric} metric @param {number} baseline @param {number} ours
+ */
+function shifted(paired, { isText, name }, baseline, ours) {
+  if (!paired || !isText) return paired;
+  const difference = name === 'logPerplexity' ? Math.log(baseline / ours) : baseline - ours;
+  const shift = difference - paired.difference;
+  return { difference, low: paired.low + shift, high: paired.high + shift };
+}
+
+/** @param {{ low: number, high: number } | undefined} paired baseline minus ours @param {boolean} lessIsBetter */
+export function verdictOf(paired, lessIsBetter) {
+  if (paired === undefined) return 'not tested';
+  if (paired.low <= 0 && paired.high >= 0) return 'no clear difference';
+  return paired.high < 0 === lessIsBetter ? 'the baseline is better' : 'ours is better';
+}
