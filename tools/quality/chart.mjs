@@ -25,12 +25,12 @@ export function chart(title, panels) {
   const legend = names.map((name, index) => {
     const x = left + (index % columns) * ((width - left) / columns);
     const y = height + 4 + 18 * Math.floor(index / columns);
-    return `${mark(x, y, index)}<text x="${x + 10}" y="${y + 4}">${escape(name)}</text>`;
+    return `${mark(x, y, index)}<text x="${x + 10}" y="${y + 4}">${escapeXml(name)}</text>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height + legendHeight}" role="img" font-family="sans-serif" font-size="12" fill="#3f3f46">
-<title>${escape(title)}</title>
+<title>${escapeXml(title)}</title>
 <rect width="${width}" height="${height + legendHeight}" fill="#ffffff"/>
-<text x="${left}" y="24" font-size="15" fill="#18181b">${escape(title)}</text>
+<text x="${left}" y="24" font-size="15" fill="#18181b">${escapeXml(title)}</text>
 ${panels.map((panel, index) => drawPanel(panel, names, index * panelWidth)).join('\n')}
 ${legend.join('\n')}
 </svg>
@@ -64,16 +64,19 @@ function drawPanel({ x: xName, y: yName, log = false, lines }, names, offset) {
     const sorted = [...own].sort((a, b) => a.x - b.x);
     const dash = index >= colors.length / 2 ? ' stroke-dasharray="5 3"' : '';
     if (sorted.length > 1)
-      parts.push(`<polyline points="${sorted.map((dot) => `${x(dot.x)},${y(dot.y)}`).join(' ')}" fill="none" stroke="${color}" stroke-width="${index === 0 ? 2.5 : 1.3}"${dash}/>`);
+      parts.push(
+        `<polyline points="${sorted.map((dot) => `${x(dot.x)},${y(dot.y)}`).join(' ')}" fill="none" stroke="${color}" stroke-width="${index === 0 ? 2.5 : 1.3}"${dash}/>`,
+      );
     for (const { x: atX, y: atY, error = 0 } of sorted) {
       const from = log ? Math.max(atY - error, 10 ** lowY) : atY - error;
-      if (error > 0) parts.push(`<line x1="${x(atX)}" y1="${y(from)}" x2="${x(atX)}" y2="${y(atY + error)}" stroke="${color}" stroke-opacity="0.5"/>`);
+      if (error > 0)
+        parts.push(`<line x1="${x(atX)}" y1="${y(from)}" x2="${x(atX)}" y2="${y(atY + error)}" stroke="${color}" stroke-opacity="0.5"/>`);
       parts.push(mark(Number(x(atX)), Number(y(atY)), index));
     }
   }
   const middle = (top + height - bottom) / 2;
-  parts.push(`<text x="${(ends[0] + ends[1]) / 2}" y="${height - 12}" text-anchor="middle">${escape(xName)}</text>`);
-  parts.push(`<text transform="translate(${offset + 15} ${middle}) rotate(-90)" text-anchor="middle">${escape(yName)}</text>`);
+  parts.push(`<text x="${(ends[0] + ends[1]) / 2}" y="${height - 12}" text-anchor="middle">${escapeXml(xName)}</text>`);
+  parts.push(`<text transform="translate(${offset + 15} ${middle}) rotate(-90)" text-anchor="middle">${escapeXml(yName)}</text>`);
   return parts.join('\n');
 }
 
@@ -121,4 +124,4 @@ function mark(x, y, index) {
 }
 
 /** @param {string} text */
-const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+const escapeXml = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');

@@ -84,7 +84,9 @@ export const findings = [
     prototype: 'KL 0.38 (no stand-ins) against 0.51 to 0.58 and 0.26 to 0.29',
     judge: ({ kl: of }) => {
       const [drop, ours] = ['static-influence', OURS].map((name) => of(name, 0.1));
-      const [plainDrop, plain, withStandIns] = ['static-influence, no stand-ins', `${OURS}, no stand-ins`, OURS].map((name) => of(name, 0.15));
+      const [plainDrop, plain, withStandIns] = ['static-influence, no stand-ins', `${OURS}, no stand-ins`, OURS].map((name) =>
+        of(name, 0.15),
+      );
       return {
         measured: `KL at 10 %, both with stand-ins: dropping ${kl(drop)}, gates ${kl(ours)}; when 15 % are wanted: dropping without ${kl(plainDrop)}, gates without ${kl(plain)}, with ${kl(withStandIns)}`,
         holds: yes([plainDrop < plain, withStandIns < plainDrop]),
@@ -120,7 +122,8 @@ export const findings = [
     judge: ({ summary }) => {
       const { hellaswag, piqa } = summary.dense.tasks ?? {};
       if (!hellaswag || !piqa) throw new Missing();
-      const near = (/** @type {{ value: number, error: number }} */ { value, error }, /** @type {number} */ there) => Math.abs(value - there) <= 2 * Math.hypot(error, 0.035);
+      const near = (/** @type {{ value: number, error: number }} */ { value, error }, /** @type {number} */ there) =>
+        Math.abs(value - there) <= 2 * Math.hypot(error, 0.035);
       return {
         measured: `${percent(hellaswag.value)} ± ${percent(hellaswag.error)}, ${percent(piqa.value)} ± ${percent(piqa.error)}`,
         holds: yes([near(hellaswag, 0.39), near(piqa, 0.665)]),

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { findAsk } from './find-ask.mjs';
 import { readJson, writeJson } from './files.mjs';
+import { findAsk } from './find-ask.mjs';
 import { OWN_WINDOW } from './open-run.mjs';
 
 /** Of the windows of the text, every so many-th is read when looking for what to ask for. */

@@ -18,7 +18,11 @@ import { curves, OURS } from './policies.mjs';
 
 const percent = (/** @type {number} */ value) => (100 * value).toFixed(1);
 const figure = (/** @type {number} */ value) =>
-  value >= 1000 ? value.toPrecision(3).replace(/e\+?(\d+)/, ' · 10^$1') : value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2);
+  value >= 1000
+    ? value.toPrecision(3).replace(/e\+?(\d+)/, ' · 10^$1')
+    : value >= 100
+      ? value.toFixed(0)
+      : value.toFixed(value >= 10 ? 1 : 2);
 
 /** @param {any} summary @returns {Metric[]} */
 export function metricsOf(summary) {
@@ -27,8 +31,24 @@ export function metricsOf(summary) {
     point[part] && { value: point[part][what], error: point[part][`${what}Error`], saved: point[part].saved };
   /** @type {Metric[]} */
   const metrics = [
-    { name: 'kl', title: 'KL to the dense model, nats', lessIsBetter: true, isText: true, read: agreement('agreement', 'kl'), dense: () => 0, show: (value) => value.toFixed(3) },
-    { name: 'top1', title: 'top-1 agreement with the dense model, %', lessIsBetter: false, isText: true, read: agreement('agreement', 'top1'), dense: () => 1, show: percent },
+    {
+      name: 'kl',
+      title: 'KL to the dense model, nats',
+      lessIsBetter: true,
+      isText: true,
+      read: agreement('agreement', 'kl'),
+      dense: () => 0,
+      show: (value) => value.toFixed(3),
+    },
+    {
+      name: 'top1',
+      title: 'top-1 agreement with the dense model, %',
+      lessIsBetter: false,
+      isText: true,
+      read: agreement('agreement', 'top1'),
+      dense: () => 1,
+      show: percent,
+    },
     {
       name: 'logPerplexity',
       title: 'perplexity',
@@ -38,7 +58,15 @@ export function metricsOf(summary) {
       dense: ({ dense }) => dense.perplexity?.value,
       show: figure,
     },
-    { name: 'own', title: "KL on the dense model's own answers, nats", lessIsBetter: true, isText: false, read: agreement('own', 'kl'), dense: () => 0, show: (value) => value.toFixed(3) },
+    {
+      name: 'own',
+      title: "KL on the dense model's own answers, nats",
+      lessIsBetter: true,
+      isText: false,
+      read: agreement('own', 'kl'),
+      dense: () => 0,
+      show: (value) => value.toFixed(3),
+    },
   ];
   for (const name of names) {
     metrics.push({
@@ -95,7 +123,10 @@ export function readingAt(summary, metric, policy, target) {
   const isLog = metric.name === 'logPerplexity';
   const on = (/** @type {number} */ value) => (isLog ? Math.log(value) : value);
   const measured = own.map(metric.read).filter((/** @type {Reading | undefined} */ found) => found !== undefined);
-  const value = atSaving(target, [{ saved: 0, value: on(dense) }, ...measured.map((/** @type {Reading} */ { saved, value }) => ({ saved, value: on(value) }))]);
+  const value = atSaving(target, [
+    { saved: 0, value: on(dense) },
+    ...measured.map((/** @type {Reading} */ { saved, value }) => ({ saved, value: on(value) })),
+  ]);
   if (value === undefined) return reading;
   return { value: isLog ? Math.exp(value) : value, error: reading.error, saved: target };
 }

@@ -115,7 +115,8 @@ function named(list) {
 /** @param {keyof typeof options} name @param {number} least */
 function whole(name, least) {
   const value = Number(options[name]);
-  if (!Number.isInteger(value) || value < least) throw new Error(`--${name} must be a whole number from ${least} on, got ${options[name]}.`);
+  if (!Number.isInteger(value) || value < least)
+    throw new Error(`--${name} must be a whole number from ${least} on, got ${options[name]}.`);
   return value;
 }
 

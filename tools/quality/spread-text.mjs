@@ -8,7 +8,9 @@
  */
 export function spreadText(text, pieces, characters) {
   if (pieces * characters > text.length)
-    throw new Error(`A text of ${text.length} characters has no ${pieces} pieces of ${characters}. Give a longer text, or ask for fewer tokens.`);
+    throw new Error(
+      `A text of ${text.length} characters has no ${pieces} pieces of ${characters}. Give a longer text, or ask for fewer tokens.`,
+    );
   return Array.from({ length: pieces }, (_, piece) => {
     const share = text.length / pieces;
     const aim = Math.floor(piece * share);

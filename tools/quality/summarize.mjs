@@ -24,7 +24,10 @@ export function summarize(out, evaluation) {
   const points = pointsOf(entries, read, evaluation);
   return compact({
     schema: SCHEMA,
-    created: entries.map(({ results }) => results?.created ?? '').sort().at(-1),
+    created: entries
+      .map(({ results }) => results?.created ?? '')
+      .sort()
+      .at(-1),
     model: first.model,
     adapter: first.adapter,
     machine: readJson(join(out, 'machine.json')),

@@ -1,5 +1,5 @@
 import { metricsOf, readingAt, winnerOf } from './metrics.mjs';
-import { curves, OURS, SAVINGS, variants, VARIANT_SAVINGS } from './policies.mjs';
+import { curves, OURS, SAVINGS, VARIANT_SAVINGS, variants } from './policies.mjs';
 
 const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1).replace(/\.0$/, '')} %`;
 const savings = [...SAVINGS].sort((a, b) => a - b);
@@ -17,7 +17,8 @@ export function conditions(summary) {
   const { model, adapter, machine, texts, data, points, settings, created } = summary;
   const names = curves.map(({ name }) => name);
   const planned = curves.length * SAVINGS.length;
-  const count = (/** @type {(point: any) => unknown} */ has) => points.filter((/** @type {any} */ point) => names.includes(point.policy) && has(point)).length;
+  const count = (/** @type {(point: any) => unknown} */ has) =>
+    points.filter((/** @type {any} */ point) => names.includes(point.policy) && has(point)).length;
   const done = [
     ['text', count(({ agreement }) => agreement), planned],
     ['own answers', count(({ own }) => own), planned],
@@ -32,10 +33,12 @@ export function conditions(summary) {
     `- ${isWhole ? 'Complete' : '**Partial**'}: points measured (policy and budget): ${done.join(', ')}.`,
     `- Model ${model.name}, fingerprint \`${model.fingerprint.slice(0, 16)}\`, gates ${adapter?.name ?? 'none'}; ${created?.slice(0, 10)}.`,
     `- Machine: ${machine.cpu}, backend ${machine.backend.name} (${details.join(', ')}), Node ${machine.node}.`,
-    texts.text && `- Text: ${texts.text.tokens} tokens of ${texts.text.source}, ${texts.text.tokens / settings.text.window} windows of ${settings.text.window} evenly spread over it; perplexity with a stride of ${texts.text.stride}.`,
+    texts.text &&
+      `- Text: ${texts.text.tokens} tokens of ${texts.text.source}, ${texts.text.tokens / settings.text.window} windows of ${settings.text.window} evenly spread over it; perplexity with a stride of ${texts.text.stride}.`,
     texts.own && `- Own answers: ${texts.own.tokens} tokens, ${texts.own.source}.`,
     items.length > 0 && `- Items: ${items.join(', ')} (records in the data half used), zero-shot, no chat template.`,
-    unreached.length > 0 && `- Out of reach: ${unreached.map((/** @type {any} */ { policy, target }) => `${policy} at ${percent(target)}`).join(', ')}.`,
+    unreached.length > 0 &&
+      `- Out of reach: ${unreached.map((/** @type {any} */ { policy, target }) => `${policy} at ${percent(target)}`).join(', ')}.`,
   ]
     .filter(Boolean)
     .join('\n');
@@ -59,7 +62,10 @@ export function curveTables(summary) {
 /** @param {any} summary @param {import('./metrics.mjs').Metric} metric @param {string} policy @param {number} target */
 function cellOf(summary, metric, policy, target) {
   const reading = readingAt(summary, metric, policy, target);
-  if (!reading) return summary.points.some((/** @type {any} */ point) => point.policy === policy && point.target === target && point.unreached) ? 'out of reach' : '';
+  if (!reading)
+    return summary.points.some((/** @type {any} */ point) => point.policy === policy && point.target === target && point.unreached)
+      ? 'out of reach'
+      : '';
   const isBest = winnerOf(summary, metric, target);
   const best = isBest && [isBest.ours, isBest.best].sort((a, b) => (metric.lessIsBetter ? 1 : -1) * (a.value - b.value))[0]?.policy;
   const text = `${metric.show(reading.value)} ± ${metric.show(reading.error)}`;
@@ -77,7 +83,17 @@ export function winnersTable(summary) {
       const show = (/** @type {number} */ value) =>
         metric.name === 'logPerplexity' ? `${(100 * Math.expm1(value)).toFixed(0)} %` : metric.show(value);
       const difference = paired ? `${show(paired.difference)} (${show(paired.low)} .. ${show(paired.high)})` : '';
-      return [[metric.title, percent(target), metric.show(ours.value), `${best.policy} ${metric.show(best.value)}`, difference, verdict, String(readings)]];
+      return [
+        [
+          metric.title,
+          percent(target),
+          metric.show(ours.value),
+          `${best.policy} ${metric.show(best.value)}`,
+          difference,
+          verdict,
+          String(readings),
+        ],
+      ];
     }),
   );
   return markdownTable(['measure', 'saved', 'ours', 'best baseline', 'baseline minus ours (95 %)', 'verdict', 'policies measured'], rows);
@@ -90,11 +106,25 @@ export function speedTable(summary) {
     savings.flatMap((target) => {
       const speed = summary.points.find((/** @type {any} */ point) => point.policy === name && point.target === target)?.speed;
       if (!speed?.decodeOverDense) return [];
-      return [[name, percent(target), ratio(speed.decodeOverDense), percent(speed.decodeSaved), speed.decode.toFixed(0), ratio(speed.prefillOverDense), percent(speed.prefillSaved), speed.prefill.toFixed(0)]];
+      return [
+        [
+          name,
+          percent(target),
+          ratio(speed.decodeOverDense),
+          percent(speed.decodeSaved),
+          speed.decode.toFixed(0),
+          ratio(speed.prefillOverDense),
+          percent(speed.prefillSaved),
+          speed.prefill.toFixed(0),
+        ],
+      ];
     }),
   );
   if (rows.length === 0) return 'Not measured yet.';
-  return markdownTable(['policy', 'asked', 'decode over dense', 'saved in decode', 'tokens/s', 'prefill over dense', 'saved in prefill', 'tokens/s'], rows);
+  return markdownTable(
+    ['policy', 'asked', 'decode over dense', 'saved in decode', 'tokens/s', 'prefill over dense', 'saved in prefill', 'tokens/s'],
+    rows,
+  );
 }
 
 /** What single choices are worth. @param {any} summary */
@@ -106,7 +136,16 @@ export function variantsTable(summary) {
       const point = summary.points.find((/** @type {any} */ { policy, target: wanted }) => policy === name && wanted === target);
       const readings = metrics.map((metric) => point && metric.read(point));
       if (readings.every((reading) => reading === undefined)) return [];
-      return [[name, percent(target), percent(readings[0]?.saved ?? 0), ...metrics.map((metric, index) => readings[index] ? `${metric.show(readings[index].value)} ± ${metric.show(readings[index].error)}` : '')]];
+      return [
+        [
+          name,
+          percent(target),
+          percent(readings[0]?.saved ?? 0),
+          ...metrics.map((metric, index) =>
+            readings[index] ? `${metric.show(readings[index].value)} ± ${metric.show(readings[index].error)}` : '',
+          ),
+        ],
+      ];
     }),
   );
   return markdownTable(['policy', 'wanted', 'saved', ...metrics.map(({ title }) => title)], rows);
@@ -132,11 +171,14 @@ export function profileTable({ profile }) {
     .toSorted((/** @type {any} */ a, /** @type {any} */ b) => a.value - b.value)
     .slice(0, 5);
   return [
-    markdownTable(['branch removed for all tokens', 'KL'], [
-      ...dear.map((/** @type {any} */ { name, kl }) => [name, kl.toFixed(2)]),
-      ['the other attentions', range(0)],
-      ['the other MLPs', range(1)],
-    ]),
+    markdownTable(
+      ['branch removed for all tokens', 'KL'],
+      [
+        ...dear.map((/** @type {any} */ { name, kl }) => [name, kl.toFixed(2)]),
+        ['the other attentions', range(0)],
+        ['the other MLPs', range(1)],
+      ],
+    ),
     `Layers of least block influence: ${influence.map((/** @type {any} */ { layer, value }) => `${layer} (${value.toFixed(3)})`).join(', ')}.`,
   ].join('\n\n');
 }

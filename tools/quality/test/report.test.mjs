@@ -8,7 +8,7 @@ import { chartsOf } from '../charts.mjs';
 import { keepSettings } from '../files.mjs';
 import { findingsTable } from '../findings.mjs';
 import { replaceBetween } from '../markers.mjs';
-import { verdictOf, winnerOf, metricsOf } from '../metrics.mjs';
+import { metricsOf, verdictOf, winnerOf } from '../metrics.mjs';
 import { curves, pointName, SAVINGS, variants } from '../policies.mjs';
 import { spreadText } from '../spread-text.mjs';
 import { compact } from '../summarize.mjs';
