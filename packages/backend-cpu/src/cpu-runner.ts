@@ -134,7 +134,13 @@ export class CpuRunner implements Runner {
     const branches = branchCount(this.config);
     const count = outputs.length;
     const segmentNumbers = new Uint32Array(segments.length * 4);
-    for (const [i, { sequence, start, length, plan }] of segments.entries()) segmentNumbers.set([sequence, start, length, plan], 4 * i);
+    for (let i = 0; i < segments.length; i++) {
+      const { sequence, start, length, plan } = segments[i]!;
+      segmentNumbers[4 * i] = sequence;
+      segmentNumbers[4 * i + 1] = start;
+      segmentNumbers[4 * i + 2] = length;
+      segmentNumbers[4 * i + 3] = plan;
+    }
     return {
       tokens,
       outputs,
@@ -176,18 +182,18 @@ export class CpuRunner implements Runner {
   }
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 function stepResult(request: NativeStepRequest, input: StepInput): StepResult {
   const { kept, macs, denseMacs, logits, topTokens, topLogits, logSumExp, scores, keptRows, hiddenInputs, hiddenOutputs, streamNorms } =
     request;
-  return {
-    ...(logits ? { logits } : { top: { count: request.topCount, tokens: topTokens!, logits: topLogits!, logSumExp: logSumExp! } }),
-    kept,
-    macs,
-    denseMacs,
-    ...(scores && { scores }),
-    ...(keptRows && { keptRows }),
-    ...(input.want?.hidden && { hidden: { inputs: hiddenInputs!, outputs: hiddenOutputs!, streamSquaredNorms: streamNorms! } }),
-  };
+  const result: Mutable<StepResult> = { kept, macs, denseMacs };
+  if (logits) result.logits = logits;
+  else result.top = { count: request.topCount, tokens: topTokens!, logits: topLogits!, logSumExp: logSumExp! };
+  if (scores) result.scores = scores;
+  if (keptRows) result.keptRows = keptRows;
+  if (input.want?.hidden) result.hidden = { inputs: hiddenInputs!, outputs: hiddenOutputs!, streamSquaredNorms: streamNorms! };
+  return result;
 }
 
 function checkLength(length: number, tokens: number, sequence: SequenceId): number {

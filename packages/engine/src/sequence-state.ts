@@ -65,7 +65,7 @@ export class SequenceState {
     this.trace = settings.trace ? new TraceCollector(branches, start.prompt.length) : undefined;
     this.random = new Random(settings.sampling.seed);
     this.leadingLogits = leadingLogitsNeeded(settings.sampling, settings.logprobs, start.vocabularySize);
-    this.text = new TextAssembler(texts.tokenizer, settings.stop);
+    this.text = new TextAssembler(texts, settings.stop);
   }
 
   get knownTokens(): number {

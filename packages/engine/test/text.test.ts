@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StopStrings } from '../src/text/stop-strings.js';
+import { TextAssembler } from '../src/text/text-assembler.js';
+import { TokenTexts } from '../src/text/token-texts.js';
 import { Utf8Stream } from '../src/text/utf8-stream.js';
+import { byteTokenizer } from './fake-tokenizer.js';
 
 /** Text of few different characters, so that stop strings are met often; some take several bytes or two code units. */
 const texts = fc
@@ -52,6 +55,24 @@ describe('Utf8Stream', () => {
       '',
     ]);
     expect(stream.flush()).toBe('\uFFFD');
+  });
+});
+
+describe('TextAssembler', () => {
+  it('gives what decoding all tokens at once gives, kept texts and broken characters included', () => {
+    const tokens = new TokenTexts(byteTokenizer);
+    const ids = fc.array(fc.nat({ max: byteTokenizer.vocabularySize - 1 }), { maxLength: 40 });
+    fc.assert(
+      fc.property(ids, (all) => {
+        const assembler = new TextAssembler(tokens, []);
+        const pieces = all.map((token) => assembler.push(token));
+        pieces.push(assembler.flush());
+        expect(pieces.join('')).toBe(byteTokenizer.decode(all, { skipSpecial: true }));
+        expect(assembler.text).toBe(pieces.join(''));
+        for (const piece of pieces) expect(piece).not.toMatch(/\p{Surrogate}/u);
+      }),
+      { numRuns: 500 },
+    );
   });
 });
 
