@@ -23,16 +23,12 @@ extern const Kernels avx2VnniKernels;
 extern const Kernels neonDotprodKernels;
 #endif
 
-#if defined(__x86_64__) && defined(GATESKIP_HAS_AVXVNNI)
-namespace {
-
+#if defined(__x86_64__)
 // CPUID leaf 7, subleaf 1, EAX bit 4; asked directly, older compilers' __builtin_cpu_supports does not know its name.
 bool hasAvxVnni() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1) != 0;
 }
-
-}  // namespace
 #endif
 
 std::vector<const Kernels*> availableKernels() {

@@ -7,6 +7,11 @@
 
 namespace gateskip {
 
+#if defined(__x86_64__)
+// Whether the processor has 8-bit dot products in the VEX encoding.
+bool hasAvxVnni();
+#endif
+
 // Usable here, best first; always ends with scalar.
 std::vector<const Kernels*> availableKernels();
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "aligned-buffer.h"
+#include "cpu-features.h"
 #include "status.h"
 
 namespace gateskip {
@@ -14,7 +15,13 @@ namespace gateskip {
 #if defined(__x86_64__)
 extern const DotLoop avx2DotLoop;
 extern const DotLoop avx512VnniDotLoop;
-static const DotLoop* const dotLoops[] = {&avx512VnniDotLoop, &avx2DotLoop};
+extern const DotLoop avx2VnniEvexDotLoop;
+#if defined(GATESKIP_HAS_AVXVNNI)
+extern const DotLoop avx2VnniDotLoop;
+static const DotLoop* const dotLoops[] = {&avx512VnniDotLoop, hasAvxVnni() ? &avx2VnniDotLoop : &avx2VnniEvexDotLoop, &avx2DotLoop};
+#else
+static const DotLoop* const dotLoops[] = {&avx512VnniDotLoop, &avx2VnniEvexDotLoop, &avx2DotLoop};
+#endif
 #elif defined(__aarch64__)
 extern const DotLoop neonDotprodDotLoop;
 static const DotLoop* const dotLoops[] = {&neonDotprodDotLoop};

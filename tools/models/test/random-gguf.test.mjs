@@ -10,7 +10,11 @@ import { shapes } from '../shapes.mjs';
 const folder = mkdtempSync(join(tmpdir(), 'random-gguf-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const halfToFloat = (/** @type {number} */ bits) => (bits & 0x8000 ? -1 : 1) * 2 ** (((bits >> 10) & 31) - 15) * (1 + (bits & 1023) / 1024);
+const halfToFloat = (/** @type {number} */ bits) => {
+  const exponent = (bits >> 10) & 31;
+  const magnitude = exponent === 0 ? (bits & 1023) * 2 ** -24 : 2 ** (exponent - 15) * (1 + (bits & 1023) / 1024);
+  return bits & 0x8000 ? -magnitude : magnitude;
+};
 
 /** @param {Uint8Array} bytes @param {'Q4_0' | 'Q8_0'} type */
 function weightsOf(bytes, type) {
