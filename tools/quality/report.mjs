@@ -52,7 +52,8 @@ for (const [signal, number] of /** @type {const} */ ([
   ['SIGINT', 2],
   ['SIGTERM', 15],
 ])) {
-  process.once(signal, () => {
+  // Programs like timeout send it twice; the second must not cut short what the first has begun.
+  process.on(signal, () => {
     stoppedBy = number;
     stop.abort();
   });
