@@ -1,3 +1,4 @@
+export type { MicroBatch, Teacher, TeacherRows, TrainingSequence, TrainingText } from './data/training-text.js';
 export { NonFiniteTraceError, NothingToFitError, TooLittleTextError } from './errors.js';
 export type { MeasuredKnot } from './fit/calibrate.js';
 export { checkFit, type FitReport, type FitRequest, type FitResult, fitAdapter } from './fit/fit-adapter.js';
