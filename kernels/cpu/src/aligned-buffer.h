@@ -1,5 +1,6 @@
 // Memory aligned to cache lines, zeroed, grown on demand. Allocation failure throws std::bad_alloc, which the step reports.
 #pragma once
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>

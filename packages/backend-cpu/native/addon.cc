@@ -6,6 +6,8 @@
 #include "native-runner.h"
 #include "packed-matrix.h"
 #include "probe-worker.h"
+#include "trainer-load-worker.h"
+#include "trainer-object.h"
 
 namespace gateskip {
 
@@ -18,10 +20,11 @@ static Napi::Value instructionSets(const Napi::CallbackInfo& info) {
 }
 
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new AddonData{NativeRunner::define(env)});
+  env.SetInstanceData(new AddonData{NativeRunner::define(env), NativeTrainer::define(env)});
   exports.Set("instructionSets", Napi::Function::New(env, instructionSets));
   exports.Set("packedLayoutVersion", Napi::Number::New(env, packedLayoutVersion));
   exports.Set("load", Napi::Function::New(env, startLoad));
+  exports.Set("loadTrainer", Napi::Function::New(env, startLoadTrainer));
   exports.Set("probe", Napi::Function::New(env, startProbe));
   return exports;
 }

@@ -12,6 +12,7 @@ namespace gateskip {
 
 struct AddonData {
   Napi::FunctionReference runnerConstructor;
+  Napi::FunctionReference trainerConstructor;
 };
 
 // Shared with the step in flight, which may outlive the JavaScript object.

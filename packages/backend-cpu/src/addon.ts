@@ -60,6 +60,54 @@ export interface NativeLoad {
   cancel(): void;
 }
 
+/** One training step; see kernels/cpu/src/training/train-request.h. */
+export interface NativeTrainRequest {
+  readonly tokens: Int32Array;
+  readonly positions: Int32Array;
+  readonly segmentStart: Int32Array;
+  readonly lossRows: Int32Array;
+  readonly plan: NativePlan;
+  readonly withGradients: boolean;
+  readonly straightThrough: boolean;
+  /** 0 = slope 1. */
+  readonly temperature: number;
+  readonly crossEntropy?: { readonly targets: Int32Array; readonly shares: Float64Array; readonly weight: number };
+  readonly teacher?: {
+    readonly count: number;
+    readonly tokens: Int32Array;
+    readonly logProbabilities: Float32Array;
+    readonly tailMass: Float32Array;
+    readonly shares: Float64Array;
+    readonly weight: number;
+  };
+  readonly gateLoss?: {
+    readonly kind: number;
+    readonly weight: number;
+    readonly density: number;
+    readonly rows?: Uint8Array | undefined;
+    readonly branches: Uint8Array;
+  };
+  readonly keptRows: Uint8Array;
+  readonly scores?: Float32Array;
+  readonly wantedRows?: Int32Array;
+  readonly logits?: Float32Array;
+  /** Filled: cross-entropy, teacher, gates, teacher agreement, sum of teacher shares. */
+  readonly numbers: Float64Array;
+}
+
+export interface NativeTrainer {
+  details(): { instructionSet: string; threads: number };
+  step(request: NativeTrainRequest): Promise<void>;
+  cancel(): void;
+  close(): void;
+}
+
+export interface NativeTrainerLoad {
+  readonly promise: Promise<NativeTrainer>;
+  progress(): number;
+  cancel(): void;
+}
+
 export interface NativeProbe {
   readonly promise: Promise<{ instructionSet: string; readBytesPerSecond: number; int8MacsPerSecond: number }>;
   cancel(): void;
@@ -70,6 +118,7 @@ export interface NativeAddon {
   /** Of the packed form of weights; files of another one are not read. */
   readonly packedLayoutVersion: number;
   load(request: object): NativeLoad;
+  loadTrainer(request: object): NativeTrainerLoad;
   probe(request: object): NativeProbe;
 }
 

@@ -16,6 +16,7 @@ import { loadRequest } from './load-request.js';
 import { typedError } from './native-error.js';
 import { loadSettings, repackCacheBytes } from './options.js';
 import { evictRepackCache, type RepackCacheRequest, repackCacheRequest } from './repack-cache.js';
+import { loadTrainer } from './trainer-load.js';
 
 const PROGRESS_INTERVAL_MS = 50;
 
@@ -83,6 +84,8 @@ export const cpuBackend: Backend = {
       options.signal?.removeEventListener('abort', cancel);
     }
   },
+
+  loadTrainer,
 };
 
 interface CacheChoice {

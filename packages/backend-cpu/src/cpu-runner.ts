@@ -41,7 +41,7 @@ export class CpuRunner implements Runner {
       rules: ['keep', 'threshold', 'fraction', 'quantile', 'repeat'],
       scorers: adapter === undefined ? ['none', 'random', 'given'] : ['none', 'gate', 'random', 'given'],
       kvModes: ['project', 'absent', 'alias'],
-      canTrain: false,
+      canTrain: true,
       batchInvariant: true,
       offThread: true,
     };

@@ -1,4 +1,4 @@
-import type { GateVariant } from '@gateskip/gate';
+import type { GateSet, GateVariant } from '@gateskip/gate';
 import { type GateAdapter, type Model, rotaryFrequencies, type TensorInfo, type TensorType } from '@gateskip/model';
 import type { RepackCacheRequest } from './repack-cache.js';
 
@@ -29,10 +29,18 @@ export function loadRequest(
   settings: LoadSettings,
   repackCache: RepackCacheRequest | undefined,
 ): object {
-  const { config } = model;
   return {
     ...settings,
+    ...modelRequest(model),
     kvFormat: KV_FORMAT_CODES[settings.kvFormat],
+    ...(adapter && { gates: gateRequest(adapter) }),
+    ...(repackCache && { repackCache }),
+  };
+}
+
+/** Sizes and tensors, for whatever is loaded. */
+export function modelRequest({ config, tensors }: Model): object {
+  return {
     config: {
       layers: config.layers,
       hiddenSize: config.hiddenSize,
@@ -46,9 +54,7 @@ export function loadRequest(
       interleaved: config.ropeLayout === 'interleaved',
       frequencies: rotaryFrequencies(config),
     },
-    tensors: [...model.tensors.values()].map(tensorRequest),
-    ...(adapter && { gates: gateRequest(adapter) }),
-    ...(repackCache && { repackCache }),
+    tensors: [...tensors.values()].map(tensorRequest),
   };
 }
 
@@ -58,13 +64,15 @@ function tensorRequest({ name, type, rows, columns, data }: TensorInfo): object 
 }
 
 function gateRequest({ gates }: GateAdapter): object {
-  const { spec } = gates;
+  return { ...gateKind(gates), gates: gates.gates, standIns: gates.standIns };
+}
+
+/** What kind of gates, without their numbers. */
+export function gateKind({ spec }: GateSet): object {
   return {
     variant: VARIANT_CODES[spec.variant],
     multiplies: spec.multiplies,
     after: spec.position === 'after',
     inner: (spec.variant === 'mlp' ? spec.hidden : spec.rank) ?? 0,
-    gates: gates.gates,
-    standIns: gates.standIns,
   };
 }

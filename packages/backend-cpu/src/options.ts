@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
-import type { LoadOptions } from '@gateskip/backend';
+import type { LoadOptions, TrainerOptions } from '@gateskip/backend';
 import { InvalidArgumentError } from '@gateskip/errors';
 import type { ModelConfig } from '@gateskip/model';
 import { KV_FORMATS, type LoadSettings } from './load-request.js';
 import { DEFAULT_REPACK_CACHE_BYTES, isRepackCacheOn } from './repack-cache.js';
+import type { TrainerSettings } from './trainer-load-request.js';
 
 /** Environment variable that picks an instruction set by name, where no option does. */
 export const INSTRUCTION_SET_VARIABLE = 'GATESKIP_CPU_ISA';
@@ -28,6 +29,18 @@ export function loadSettings(config: ModelConfig, options: LoadOptions, availabl
     adaptsThreads: options.threads === undefined ? 1 : 0,
     maxTokens,
     kvFormat,
+    instructionSet: instructionSet(extra.isa ?? process.env[INSTRUCTION_SET_VARIABLE] ?? '', available),
+  };
+}
+
+/** @throws InvalidArgumentError */
+export function trainerSettings(options: TrainerOptions, available: readonly string[]): TrainerSettings {
+  const { extra = {} } = options;
+  const unknown = Object.keys(extra).filter((key) => key !== 'isa');
+  if (unknown.length > 0)
+    throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu trainer.`, 'Known: isa.');
+  return {
+    threads: wholeNumber('threads', options.threads ?? availableParallelism(), 1024),
     instructionSet: instructionSet(extra.isa ?? process.env[INSTRUCTION_SET_VARIABLE] ?? '', available),
   };
 }
