@@ -7,6 +7,7 @@
 #include "cpu-features.h"
 #include "model-arguments.h"
 #include "native-runner.h"
+#include "trainer-array-sizes.h"
 #include "trainer-object.h"
 
 namespace gateskip {
@@ -16,59 +17,6 @@ namespace {
 struct LoadShared {
   std::atomic<double> progress{0};
   std::atomic<bool> cancelled{false};
-};
-
-// Elements that each array of a trainer has: what is given must be one of them and as long.
-class ArraySizes {
- public:
-  ArraySizes(const ModelSizes& s, const TrainingGates& gates, const std::vector<std::string>& prefixes, size_t rank) {
-    const size_t d = s.hidden;
-    counts_["tokenEmbedding"] = counts_["output"] = s.vocabulary * d;
-    counts_["outputNorm"] = d;
-    for (size_t i = 0; i < s.layers; ++i) {
-      const std::string layer = "layers." + std::to_string(i) + ".";
-      counts_[layer + "attentionNorm"] = counts_[layer + "mlpNorm"] = d;
-      matrix(layer + "query", s.queryWidth(), d, rank);
-      matrix(layer + "key", s.kvWidth(), d, rank);
-      matrix(layer + "value", s.kvWidth(), d, rank);
-      matrix(layer + "attentionOutput", d, s.queryWidth(), rank);
-      matrix(layer + "mlpGate", s.intermediate, d, rank);
-      matrix(layer + "mlpUp", s.intermediate, d, rank);
-      matrix(layer + "mlpDown", d, s.intermediate, rank);
-    }
-    for (size_t branch = 0; branch < prefixes.size(); ++branch) {
-      gate(prefixes[branch] + ".", d, gates);
-      counts_["branches." + std::to_string(branch) + ".standIn"] = d;
-    }
-  }
-
-  void check(const std::string& name, size_t count) const {
-    const auto found = counts_.find(name);
-    if (found == counts_.end() || found->second != count)
-      fail(StatusCode::invalidArgument, "Array " + name + " of " + std::to_string(count) + " numbers is none of this model's.");
-  }
-
- private:
-  void matrix(const std::string& name, size_t rows, size_t columns, size_t rank) {
-    counts_[name] = rows * columns;
-    if (rank == 0) return;
-    counts_[name + ".loraDown"] = rank * columns;
-    counts_[name + ".loraUp"] = rank * rows;
-  }
-
-  void gate(const std::string& prefix, size_t d, const TrainingGates& gates) {
-    const size_t width = gates.width(d);
-    counts_[prefix + "weight"] = width * (gates.inner > 0 ? gates.inner : d);
-    counts_[prefix + "bias"] = width;
-    if (gates.inner > 0) counts_[prefix + "down"] = gates.inner * d;
-    if (gates.variant == GateVariant::mlp) counts_[prefix + "downBias"] = gates.inner;
-    if (gates.variant == GateVariant::hybrid) {
-      counts_[prefix + "scalarWeight"] = d;
-      counts_[prefix + "scalarBias"] = 1;
-    }
-  }
-
-  std::map<std::string, size_t> counts_;
 };
 
 class TrainerLoadWorker : public Napi::AsyncWorker {

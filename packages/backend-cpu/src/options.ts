@@ -37,8 +37,7 @@ export function loadSettings(config: ModelConfig, options: LoadOptions, availabl
 export function trainerSettings(options: TrainerOptions, available: readonly string[]): TrainerSettings {
   const { extra = {} } = options;
   const unknown = Object.keys(extra).filter((key) => key !== 'isa');
-  if (unknown.length > 0)
-    throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu trainer.`, 'Known: isa.');
+  if (unknown.length > 0) throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu trainer.`, 'Known: isa.');
   return {
     threads: wholeNumber('threads', options.threads ?? availableParallelism(), 1024),
     instructionSet: instructionSet(extra.isa ?? process.env[INSTRUCTION_SET_VARIABLE] ?? '', available),
