@@ -36,9 +36,13 @@ export function loadSettings(config: ModelConfig, options: LoadOptions, availabl
 /** @throws InvalidArgumentError */
 export function trainerSettings(options: TrainerOptions, available: readonly string[]): TrainerSettings {
   const { extra = {} } = options;
-  const unknown = Object.keys(extra).filter((key) => key !== 'isa');
-  if (unknown.length > 0) throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu trainer.`, 'Known: isa.');
+  const unknown = Object.keys(extra).filter((key) => key !== 'isa' && key !== 'precision');
+  if (unknown.length > 0) throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu trainer.`, 'Known: isa, precision.');
+  const { precision = 'f32' } = extra;
+  if (precision !== 'f32' && precision !== 'bf16')
+    throw new InvalidArgumentError(`precision must be f32 or bf16, got ${String(precision)}.`, '', { what: 'precision', got: precision });
   return {
+    bf16: precision === 'bf16',
     threads: wholeNumber('threads', options.threads ?? availableParallelism(), 1024),
     instructionSet: instructionSet(extra.isa ?? process.env[INSTRUCTION_SET_VARIABLE] ?? '', available),
   };

@@ -21,6 +21,8 @@ interface SharedArray {
 export interface TrainerSettings {
   readonly threads: number;
   readonly instructionSet: string;
+  /** Products of rows with matrices round both sides to bfloat16; sums and everything else stay float32. */
+  readonly bf16: boolean;
 }
 
 /** A trainer's arrays, and the request of the addon that loads the model into them. */

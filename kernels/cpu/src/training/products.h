@@ -6,6 +6,7 @@
 #include "../aligned-buffer.h"
 #include "../packed-matrix.h"
 #include "../thread-pool.h"
+#include "bf16-kernels.h"
 #include "train-kernels.h"
 
 namespace gateskip {
@@ -43,18 +44,36 @@ inline RightSide plain(const float* weight, size_t stride) { return {weight, str
 
 class Products {
  public:
-  Products(ThreadPool& pool, const TrainKernels& kernels) : pool_(pool), kernels_(kernels), panels_(pool.threads()) {}
+  // With `bf16` deep products of rows round both sides; without it is null.
+  Products(ThreadPool& pool, const TrainKernels& kernels, const Bf16Kernels* bf16)
+      : pool_(pool), kernels_(kernels), bf16_(bf16), panels_(pool.threads()), pairs_(pool.threads()) {}
 
   // c [rows, columns] = (or, with `accumulate`, +=) the sum of the products.
   void run(size_t rows, size_t columns, float* c, size_t cRow, bool accumulate, std::initializer_list<Summand> summands);
 
  private:
-  void panelTask(size_t firstRow, size_t rows, size_t column, size_t columns, float* c, size_t cRow, bool accumulate,
-                 const Summand& summand, size_t thread);
+  // Part of the result: rows from `row`, at most 32 columns.
+  struct Target {
+    size_t row;
+    size_t rows;
+    size_t column;
+    size_t columns;
+    float* c;
+    size_t cRow;
+  };
+
+  bool isRounded(const Summand& summand, size_t columns) const;
+  const uint16_t* roundLeft(const Summand& summand, size_t rows);
+  void panelTask(const Target& target, bool accumulate, const Summand& summand, const uint16_t* rounded, size_t thread);
+  // Columns of the right side as a panel [depth, 32].
+  void pack(const RightSide& right, const Target& target, size_t from, size_t depth, float* panel) const;
 
   ThreadPool& pool_;
   const TrainKernels& kernels_;
-  std::vector<AlignedBuffer<float>> panels_;  // by thread
+  const Bf16Kernels* bf16_;
+  std::vector<AlignedBuffer<float>> panels_;    // by thread
+  std::vector<AlignedBuffer<uint16_t>> pairs_;  // by thread
+  AlignedBuffer<uint16_t> rounded_;             // left side of the product at hand
 };
 
 }  // namespace gateskip

@@ -22,8 +22,9 @@ TrainStep::TrainStep(const TrainingModel& model, const Kernels& kernels, const T
       kernels_(kernels),
       train_(train),
       pool_(pool),
-      products_(pool, train),
-      gates_(model, kernels, train, pool, products_),
+      products_(pool, train, model.options.bf16 ? bf16KernelsFor(kernels.name) : nullptr),
+      gateProducts_(pool, train, nullptr),
+      gates_(model, kernels, train, pool, gateProducts_),
       attention_(model.sizes, train, pool),
       d_(sizes_.hidden),
       hiddenStride_(rowStride(sizes_.hidden)),
@@ -44,7 +45,7 @@ void TrainStep::run(TrainRequest& request) {
     ~Awake() { pool.endStep(); }
     ThreadPool& pool;
   } awake{pool_};
-  pool_.beginStep();
+  pool_.beginStep(pool_.threads());
   begin();
   embed();
   const bool keepsTapes = request.withGradients && !model_.options.recompute;

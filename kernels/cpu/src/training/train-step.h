@@ -91,6 +91,7 @@ class TrainStep {
   const TrainKernels& train_;
   ThreadPool& pool_;
   Products products_;
+  Products gateProducts_;  // always in f32: what skips hangs on them
   GatePass gates_;
   AttentionPass attention_;
   size_t d_, hiddenStride_, queryStride_, kvStride_, innerStride_, rankStride_;

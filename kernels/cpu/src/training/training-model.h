@@ -57,6 +57,7 @@ struct TrainingOptions {
   float loraScale = 0;
   bool detachGateInput = true;
   bool recompute = false;
+  bool bf16 = false;  // products of rows with matrices; the machine has them
 };
 
 struct TrainingModel {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 /**
- * The whole conformance kit again, every instruction set of this machine, three threads, on addons built with sanitizers.
+ * The whole conformance kit again, that of training too, every instruction set of this machine, three threads, on addons built with sanitizers.
  * Their runtimes must be the first libraries of the process, hence a child with LD_PRELOAD.
  */
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
@@ -64,13 +64,14 @@ for (const sanitizer of SANITIZERS) {
       expect(stderr).toMatch(sanitizer.refusal);
     });
 
-    it('finds nothing while the conformance kit runs', () => {
+    it('finds nothing while the conformance kits run', () => {
       const { status, stdout, stderr } = spawnSync(
         process.execPath,
         [
           'node_modules/vitest/vitest.mjs',
           'run',
           'test/conformance.test.ts',
+          'test/trainer-conformance.test.ts',
           '-t',
           '3 threads',
           '--root',
