@@ -37,7 +37,8 @@ export function loadSettings(config: ModelConfig, options: LoadOptions, availabl
 export function trainerSettings(options: TrainerOptions, available: readonly string[]): TrainerSettings {
   const { extra = {} } = options;
   const unknown = Object.keys(extra).filter((key) => key !== 'isa' && key !== 'precision');
-  if (unknown.length > 0) throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu trainer.`, 'Known: isa, precision.');
+  if (unknown.length > 0)
+    throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu trainer.`, 'Known: isa, precision.');
   const { precision = 'f32' } = extra;
   if (precision !== 'f32' && precision !== 'bf16')
     throw new InvalidArgumentError(`precision must be f32 or bf16, got ${String(precision)}.`, '', { what: 'precision', got: precision });

@@ -45,7 +45,14 @@ async function ours(precision) {
   }
   const matrices = ['query', 'key', 'value', 'attentionOutput', 'mlpGate', 'mlpUp', 'mlpDown'];
   const lora = { rank, alpha: 16, matrices, seed: 7 };
-  const trainer = await cpuBackend.loadTrainer(model, { gates, lora, trainable: ['gates', 'lora'], threads, maxRows: rows, extra: { precision } });
+  const trainer = await cpuBackend.loadTrainer(model, {
+    gates,
+    lora,
+    trainable: ['gates', 'lora'],
+    threads,
+    maxRows: rows,
+    extra: { precision },
+  });
   const tokens = Int32Array.from({ length: rows }, (_, row) => (row * 7919 + row * row * 13) % config.vocabularySize);
   const plan = {
     scorer: 'gate',
