@@ -2,12 +2,16 @@
 // scalar gates that keep every row (straight through), low-rank additions to all matrices, cross-entropy of the next token.
 //
 //   node tools/peers/torch/train-step.mjs MODEL.gguf [--python PYTHON] [--batch 2] [--length 512] [--rank 8] [--threads 2]
-//     [--rounds 3] [--precisions f32,bf16] [--json]
+//     [--text FILE] [--rounds 3] [--precisions f32,bf16] [--json]
 //
-// PYTHON needs torch and numpy. Needs built packages. Losses and the norm of the low-rank gradients are printed side by side:
-// what is timed is the same work. Only medians of this run are compared.
+// PYTHON needs torch and numpy. Needs built packages. Both sides get the same tokens of the text (default: the root README; on
+// tokens without sense bfloat16's gradients are those of another point) and the same start of the low-rank additions. Losses and
+// the norm of the low-rank gradients are printed side by side: what is timed is the same work. Only medians of this run are compared.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -20,22 +24,41 @@ const { values, positionals } = parseArgs({
     length: { type: 'string', default: '512' },
     rank: { type: 'string', default: '8' },
     threads: { type: 'string', default: '2' },
+    text: { type: 'string', default: fileURLToPath(new URL('../../../README.md', import.meta.url)) },
     rounds: { type: 'string', default: '3' },
     precisions: { type: 'string', default: 'f32,bf16' },
     json: { type: 'boolean', default: false },
   },
 });
 const [batch, length, rank, threads, rounds] = ['batch', 'length', 'rank', 'threads', 'rounds'].map((name) => Number(values[name]));
-const { openModel } = await import('../../../packages/model/dist/index.js');
+const { openModel, tensorShapes } = await import('../../../packages/model/dist/index.js');
 const { cpuBackend } = await import('../../../packages/backend-cpu/dist/index.js');
+const { drawLoraDown } = await import('../../../packages/backend/dist/index.js');
 const { branchCount, createGateSet } = await import('../../../packages/gate/dist/index.js');
 
 const rows = batch * length;
+const MATRICES = ['query', 'key', 'value', 'attentionOutput', 'mlpGate', 'mlpUp', 'mlpDown'];
+const SEED = 7;
+
+const model = await openModel(positionals[0]);
+const { config } = model;
+const found = model.tokenizer.encode(readFileSync(values.text, 'utf8'));
+const tokens = Int32Array.from({ length: rows }, (_, row) => found[row % found.length]);
+const folder = mkdtempSync(join(tmpdir(), 'train-step-'));
+const startFile = join(folder, 'start.bin');
+writeFileSync(startFile, startBytes());
+
+/** Tokens (int32), then `down` of every layer and matrix (float32). */
+function startBytes() {
+  const shapes = tensorShapes(config);
+  const downs = Array.from({ length: config.layers }, (_, layer) =>
+    MATRICES.map((matrix) => drawLoraDown(SEED, layer, matrix, rank, shapes.get(`layers.${layer}.${matrix}`)[1])),
+  ).flat();
+  return Buffer.concat([tokens, ...downs].map(({ buffer }) => Buffer.from(buffer)));
+}
 
 /** @returns {Promise<{ name: string, step: () => Promise<{ seconds: number, loss: number, loraGradientNorm: number }>, close: () => Promise<void> }>} */
 async function ours(precision) {
-  const model = await openModel(positionals[0]);
-  const { config } = model;
   const branches = branchCount(config);
   const spec = { variant: 'scalar', sharing: 'separate', position: 'before', multiplies: false };
   const gates = createGateSet(spec, config, { seed: 1 });
@@ -43,8 +66,7 @@ async function ours(precision) {
     weight.fill(0);
     bias.fill(2);
   }
-  const matrices = ['query', 'key', 'value', 'attentionOutput', 'mlpGate', 'mlpUp', 'mlpDown'];
-  const lora = { rank, alpha: 16, matrices, seed: 7 };
+  const lora = { rank, alpha: 16, matrices: MATRICES, seed: SEED };
   const trainer = await cpuBackend.loadTrainer(model, {
     gates,
     lora,
@@ -53,7 +75,6 @@ async function ours(precision) {
     maxRows: rows,
     extra: { precision },
   });
-  const tokens = Int32Array.from({ length: rows }, (_, row) => (row * 7919 + row * row * 13) % config.vocabularySize);
   const plan = {
     scorer: 'gate',
     rules: new Array(branches).fill('threshold'),
@@ -87,7 +108,9 @@ async function ours(precision) {
 async function theirs(precision) {
   const script = fileURLToPath(new URL('train-step.py', import.meta.url));
   const counts = ['batch', 'length', 'rank', 'threads'].flatMap((name) => [`--${name}`, values[name]]);
-  const child = spawn(values.python, [script, positionals[0], '--precision', precision, ...counts], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(values.python, [script, positionals[0], startFile, '--precision', precision, ...counts], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => {
     const { value, done } = await lines.next();
@@ -119,6 +142,8 @@ for (let round = 0; round <= rounds; round++) {
   }
 }
 for (const side of sides) await side.close();
+await model.close();
+rmSync(folder, { recursive: true });
 
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 const results = sides.map(({ name }, i) => {

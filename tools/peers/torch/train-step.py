@@ -10,6 +10,7 @@ import pathlib
 import sys
 import time
 
+import numpy
 import torch
 from torch.nn import functional
 
@@ -22,19 +23,21 @@ LORA_ALPHA = 16
 
 
 class Step:
-    def __init__(self, path, precision, batch, length, rank, seed=7):
+    def __init__(self, path, start, precision, batch, length, rank):
         config, weights = read_gguf(path)
         self.config, self.batch, self.length, self.scale = config, batch, length, LORA_ALPHA / rank
         kind = torch.bfloat16 if precision == "bf16" else torch.float32
         self.autocast = precision == "bf16"
-        torch.manual_seed(seed)
+        self.tokens = torch.from_numpy(numpy.fromfile(start, numpy.int32, batch * length).astype(numpy.int64)).view(batch, length)
+        drawn = numpy.fromfile(start, numpy.float32, offset=4 * batch * length)
         self.frozen = {name: weight.to(kind if weight.dim() > 1 and weight.shape[0] > 1 else torch.float32) for name, weight in weights.items()}
         self.trained = {}
         width = config["hiddenSize"]
         for layer in range(config["layers"]):
             for name in MATRICES:
                 rows, columns = self.frozen[f"layers.{layer}.{name}"].shape
-                self.trained[f"layers.{layer}.{name}.down"] = torch.randn(rank, columns) / math.sqrt(columns)
+                self.trained[f"layers.{layer}.{name}.down"] = torch.from_numpy(drawn[: rank * columns].copy()).view(rank, columns)
+                drawn = drawn[rank * columns :]
                 self.trained[f"layers.{layer}.{name}.up"] = torch.zeros(rows, rank)
         for branch in range(2 * config["layers"]):
             self.trained[f"branches.{branch}.weight"] = torch.zeros(1, width)
@@ -78,12 +81,12 @@ class Step:
         logits = functional.linear(self.norm(h, "outputNorm"), self.frozen["tokenEmbedding"])[:, :-1]
         return functional.cross_entropy(logits.reshape(-1, logits.shape[-1]).float(), tokens[:, 1:].reshape(-1))
 
-    def run(self, tokens):
+    def run(self):
         for parameter in self.trained.values():
             parameter.grad = None
         started = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
-            loss = self.loss(tokens, 0.5, 0.1)
+            loss = self.loss(self.tokens, 0.5, 0.1)
         loss.backward()
         seconds = time.perf_counter() - started
         norm = math.sqrt(sum(float(parameter.grad.square().sum()) for name, parameter in self.trained.items() if name.endswith(".up")))
@@ -93,6 +96,7 @@ class Step:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
+    parser.add_argument("start", help="tokens and first half of the low-rank additions, as train-step.mjs writes them")
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--length", type=int, default=512)
@@ -100,12 +104,10 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    step = Step(options.model, options.precision, options.batch, options.length, options.rank)
-    row = torch.arange(options.batch * options.length)
-    tokens = ((row * 7919 + row * row * 13) % step.config["vocabularySize"]).view(options.batch, options.length)
+    step = Step(options.model, options.start, options.precision, options.batch, options.length, options.rank)
     print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads()}), flush=True)
     for _ in sys.stdin:
-        print(json.dumps(step.run(tokens)), flush=True)
+        print(json.dumps(step.run()), flush=True)
 
 
 if __name__ == "__main__":
