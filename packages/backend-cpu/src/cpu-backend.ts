@@ -3,6 +3,7 @@ import {
   type Availability,
   type Backend,
   type BackendRequest,
+  backboneRefusals,
   type LoadOptions,
   type Runner,
   ruleNeedsScores,
@@ -40,6 +41,7 @@ export const cpuBackend: Backend = {
   async explain({ rules, scorer, adapter, config }: BackendRequest): Promise<readonly string[]> {
     const found = findAddon();
     const reasons: string[] = 'reasons' in found ? [...found.reasons] : [];
+    reasons.push(...backboneRefusals(adapter, []));
     if (rules?.includes('exit')) reasons.push('Rule exit is not implemented: a row cannot leave for good.');
     if (scorer === 'gate' && adapter === undefined) reasons.push('Scorer gate needs a gate adapter.');
     if (scorer === 'gate' && adapter?.gates.spec.position === 'after' && rules?.some(ruleNeedsScores)) {

@@ -1,13 +1,13 @@
 import type { MacCounter, PreparedStep } from '@gateskip/backend';
 import type { Plan } from '@gateskip/gate';
 import type { ModelConfig } from '@gateskip/model';
+import type { LayerRun } from './change-weights.js';
 import { attend } from './ops/attention.js';
 import { gatedMlp } from './ops/gated-mlp.js';
-import { linear } from './ops/linear.js';
+import { project } from './ops/project.js';
 import { rotate } from './ops/rotary.js';
 import type { Pacer } from './pacer.js';
 import type { PendingRows } from './pending-rows.js';
-import type { LayerWeights } from './weights.js';
 
 /** What the branches of one step share. */
 export interface BranchContext {
@@ -32,7 +32,7 @@ export interface Branch {
   count(row: number, times: number): void;
 }
 
-export function mlpBranch(weights: LayerWeights, context: BranchContext): Branch {
+export function mlpBranch(weights: LayerRun, context: BranchContext): Branch {
   return {
     norm: weights.mlpNorm,
     prepare: async () => {},
@@ -41,7 +41,7 @@ export function mlpBranch(weights: LayerWeights, context: BranchContext): Branch
   };
 }
 
-export function attentionBranch(layer: number, weights: LayerWeights, context: BranchContext): Branch {
+export function attentionBranch(layer: number, weights: LayerRun, context: BranchContext): Branch {
   const { config, frequencies, prepared, plans, segmentStarts, pending, counter, pacer } = context;
   const at = (row: number) => {
     const segment = prepared.segmentOfRow[row]!;
@@ -61,8 +61,8 @@ export function attentionBranch(layer: number, weights: LayerWeights, context: B
           continue;
         }
         const { key, value } = pending.allocate(...at(row));
-        linear(weights.key, normed[row]!, key);
-        linear(weights.value, normed[row]!, value);
+        project(weights.key, normed[row]!, key);
+        project(weights.value, normed[row]!, value);
         rotate(key, prepared.positions[row]!, frequencies, config);
         if (skipped[row] === 1) counter.addKeyValue(plan);
         if (pacer.isDue) await pacer.pause();
@@ -70,10 +70,10 @@ export function attentionBranch(layer: number, weights: LayerWeights, context: B
     },
 
     run(row, normed) {
-      const query = linear(weights.query, normed, new Float64Array(config.heads * config.headSize));
+      const query = project(weights.query, normed, new Float64Array(config.heads * config.headSize));
       rotate(query, prepared.positions[row]!, frequencies, config);
       const mixed = attend(query, pending.visible(...at(row)), config);
-      return linear(weights.attentionOutput, mixed, new Float64Array(config.hiddenSize));
+      return project(weights.attentionOutput, mixed, new Float64Array(config.hiddenSize));
     },
 
     count: (row, times) => counter.addAttention(prepared.planOfRow[row]!, pending.visible(...at(row)).length, times),

@@ -2,6 +2,7 @@ import {
   type Availability,
   type Backend,
   type BackendRequest,
+  backboneRefusals,
   type LoadOptions,
   type Runner,
   ruleNeedsScores,
@@ -9,8 +10,9 @@ import {
 } from '@gateskip/backend';
 import { InvalidArgumentError } from '@gateskip/errors';
 import { type Model, rotaryFrequencies } from '@gateskip/model';
+import { changeWeights } from './change-weights.js';
 import { KvPool } from './kv-pool.js';
-import { ReferenceRunner } from './runner.js';
+import { BACKBONE_CHANGES, ReferenceRunner } from './runner.js';
 import { loadTrainer } from './training/load-trainer.js';
 import { readWeights } from './weights.js';
 
@@ -26,7 +28,7 @@ export const referenceBackend: Backend = {
   },
 
   async explain(request: BackendRequest): Promise<readonly string[]> {
-    const reasons: string[] = [];
+    const reasons = backboneRefusals(request.adapter, BACKBONE_CHANGES);
     if (request.rules?.includes('exit')) reasons.push('Rule exit is not implemented: a row cannot leave for good.');
     if (request.scorer === 'gate' && request.adapter === undefined) reasons.push('Scorer gate needs a gate adapter.');
     if (request.scorer === 'gate' && request.adapter?.gates.spec.position === 'after' && request.rules?.some(ruleNeedsScores)) {
@@ -43,11 +45,18 @@ export const referenceBackend: Backend = {
     const maxTokens = options.maxTokens ?? 8 * config.contextLength;
     if (!Number.isSafeInteger(maxTokens) || maxTokens < 1)
       throw new InvalidArgumentError(`maxTokens must be a positive integer, got ${maxTokens}.`);
-    if (options.adapter !== undefined) validateAdapter(config, options.adapter);
-    const weights = await readWeights(model, options.onProgress, options.signal);
+    if (options.adapter !== undefined) validateAdapter(config, options.adapter, BACKBONE_CHANGES);
+    const weights = changeWeights(await readWeights(model, options.onProgress, options.signal), options.adapter?.backbone);
     const pool = new KvPool(config.layers, config.kvHeads * config.headSize, maxTokens);
     return new ReferenceRunner(
-      { config, weights, gates: options.adapter?.gates, frequencies: rotaryFrequencies(config), pool },
+      {
+        config,
+        weights,
+        gates: options.adapter?.gates,
+        lora: options.adapter?.backbone?.lora,
+        frequencies: rotaryFrequencies(config),
+        pool,
+      },
       options.adapter,
     );
   },

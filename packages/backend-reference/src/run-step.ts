@@ -1,7 +1,8 @@
 import { MacCounter, type PreparedStep, ruleNeedsScores, type StepInput, type StepResult } from '@gateskip/backend';
 import { branchCount, type GateSet, type Plan, randomScore } from '@gateskip/gate';
-import type { ModelConfig } from '@gateskip/model';
+import type { LoraChanges, ModelConfig } from '@gateskip/model';
 import { attentionBranch, type Branch, type BranchContext, mlpBranch } from './branch.js';
+import type { RunWeights } from './change-weights.js';
 import type { KvPool } from './kv-pool.js';
 import { type GateRow, gateRow, weigh } from './ops/gate.js';
 import { linear } from './ops/linear.js';
@@ -11,13 +12,14 @@ import { topLogits } from './ops/top-logits.js';
 import { Pacer } from './pacer.js';
 import { PendingRows } from './pending-rows.js';
 import type { Sequence } from './sequence.js';
-import type { Weights } from './weights.js';
 
 /** A loaded model, as far as a step needs it. */
 export interface LoadedModel {
   readonly config: ModelConfig;
-  readonly weights: Weights;
+  readonly weights: RunWeights;
   readonly gates: GateSet | undefined;
+  /** What {@link weights} hold already; for the count. */
+  readonly lora: LoraChanges | undefined;
   readonly frequencies: Float64Array;
   readonly pool: KvPool;
 }
@@ -60,7 +62,7 @@ class StepRun {
     const { rows } = prepared;
     const d = config.hiddenSize;
     const branches = branchCount(config);
-    const counter = new MacCounter(config, model.gates?.spec, plans.length);
+    const counter = new MacCounter(config, model.gates?.spec, plans.length, model.lora);
     for (let row = 0; row < rows; row++) counter.addDenseRow(prepared.planOfRow[row]!, prepared.positions[row]!);
     this.#model = model;
     this.#input = input;

@@ -1,4 +1,5 @@
 import {
+  type BackboneChange,
   type Capabilities,
   type KvUsage,
   type Runner,
@@ -12,6 +13,9 @@ import type { Plan, Scorer } from '@gateskip/gate';
 import type { GateAdapter, ModelConfig } from '@gateskip/model';
 import { type LoadedModel, runStep } from './run-step.js';
 import { Sequence } from './sequence.js';
+
+/** Changes in the model that adapters may bring. */
+export const BACKBONE_CHANGES: readonly BackboneChange[] = ['lora', 'norms'];
 
 export class ReferenceRunner implements Runner {
   readonly backend = 'reference';
@@ -33,6 +37,7 @@ export class ReferenceRunner implements Runner {
       rules: ['keep', 'threshold', 'fraction', 'quantile', 'repeat'],
       scorers,
       kvModes: ['project', 'absent', 'alias'],
+      backboneChanges: BACKBONE_CHANGES,
       canTrain: true,
       batchInvariant: true,
     };

@@ -1,7 +1,7 @@
 import type { Backend, LoadOptions, Runner, StepInput, StepResult } from '@gateskip/backend';
 import { conformanceCases } from '@gateskip/backend/conformance';
 import type { Plan, Rule } from '@gateskip/gate';
-import { createMemoryModel, type Model } from '@gateskip/model';
+import { type BackboneChanges, createMemoryModel, type LayerMatrix, type LoraChanges, type Model } from '@gateskip/model';
 import { describe, expect, it } from 'vitest';
 import { referenceBackend } from '../src/index.js';
 
@@ -58,6 +58,25 @@ const mapGates =
       ? options
       : { ...options, adapter: { ...options.adapter, gates: { ...options.adapter.gates, ...change(options.adapter.gates) } } };
 
+const mapBackbone =
+  (change: (backbone: BackboneChanges) => object) =>
+  (options: LoadOptions): LoadOptions => {
+    const backbone = options.adapter?.backbone;
+    return backbone === undefined ? options : { ...options, adapter: { ...options.adapter!, backbone: change(backbone) } };
+  };
+
+const mapLora = (change: (lora: LoraChanges) => object) =>
+  mapBackbone(({ lora, ...rest }) => (lora ? { ...rest, lora: { ...lora, ...change(lora) } } : rest));
+
+/** As if the backend did not know that this matrix may have an addition. */
+const withoutMatrix =
+  (matrix: LayerMatrix) =>
+  ({ layers }: LoraChanges): object => ({
+    layers: layers.map((factors) =>
+      factors[matrix] ? { ...factors, [matrix]: { down: factors[matrix].down, up: factors[matrix].up.map(() => 0) } } : factors,
+    ),
+  });
+
 /** [what is wrong, the cases that must notice (any of them), the mutation] */
 const MUTANTS: readonly (readonly [string, RegExp, Mutation])[] = [
   ['one logit off by 1e-3', /^dense/, { result: (r) => r.logits && { ...r, logits: r.logits.map((v, i) => (i === 7 ? v + 1e-3 : v)) } }],
@@ -100,6 +119,18 @@ const MUTANTS: readonly (readonly [string, RegExp, Mutation])[] = [
     'a gate takes the parameters of its neighbour',
     /^gates: (scalar|vector)/,
     { options: mapGates(({ gates }) => ({ gates: [...gates.slice(1), gates[0]] })) },
+  ],
+  ['low-rank additions dropped silently', /^backbone/, { options: mapBackbone(({ norms }) => ({ norms })) }],
+  ['norm weights dropped silently', /^backbone/, { options: mapBackbone(({ lora }) => ({ lora })) }],
+  ['alpha taken for the scale', /^backbone/, { options: mapLora((lora) => ({ alpha: lora.alpha * lora.rank })) }],
+  ['no addition to mlpDown', /mlpDown alone/, { options: mapLora(withoutMatrix('mlpDown')) }],
+  ['no addition to value', /value alone/, { options: mapLora(withoutMatrix('value')) }],
+  ['additions of the neighbouring layer', /^backbone/, { options: mapLora(({ layers }) => ({ layers: layers.toReversed() })) }],
+  ['low-rank additions cost nothing', /^backbone/, { result: (r) => ({ ...r, macs: r.macs.map((v, i) => Math.min(v, r.denseMacs[i]!)) }) }],
+  [
+    'low-rank additions not declared, yet accepted',
+    /not declared/,
+    { runner: (runner) => ({ capabilities: { ...runner.capabilities, backboneChanges: ['norms'] } }) },
   ],
   ['kept counts off by one', /^rules/, { result: (r) => ({ ...r, kept: r.kept.map((v) => v + 1) }) }],
   ['macs without the gates', /^gates/, { result: (r) => ({ ...r, macs: r.macs.map((v) => v - (v % 1024)) }) }],

@@ -47,10 +47,15 @@ export interface Backend {
   loadTrainer?(model: Model, options: TrainerOptions): Promise<Trainer>;
 }
 
+/** A kind of change that an adapter makes in the model itself; see `BackboneChanges`. */
+export type BackboneChange = 'lora' | 'norms';
+
 export interface Capabilities {
   readonly rules: readonly Rule[];
   readonly scorers: readonly Scorer[];
   readonly kvModes: readonly KvMode[];
+  /** Backbone changes of adapters that it applies; an adapter with others is refused at load. Absent: none. */
+  readonly backboneChanges?: readonly BackboneChange[];
   /** Whether its backend has `loadTrainer`. */
   readonly canTrain: boolean;
   /** A row's results are bit-identical whatever else is in the step and however the prompt was cut. */
@@ -156,9 +161,9 @@ export interface StepResult {
   /** Rows that each branch computed: [plans, 2L]. */
   readonly kept: Uint32Array;
   /** Layer MACs really spent per plan: branches, K/V of skipped rows, attention core over the rows really visible, gates
-   *  that rules or products needed. Without embedding and head. Exact integers. */
+   *  that rules or products needed, low-rank additions that run as such. Without embedding and head. Exact integers. */
   readonly macs: Float64Array;
-  /** The same for the dense model on the same rows. */
+  /** The same for the dense model on the same rows, as its file has it: without low-rank additions, which an adapter thus pays. */
   readonly denseMacs: Float64Array;
   /** [2L, R] where wanted; NaN where the adapter has no gate to ask. */
   readonly scores?: Float32Array;

@@ -1,6 +1,8 @@
+export type { LayerMatrix } from '@gateskip/model';
 export { ContextOverflowError } from './context-overflow-error.js';
 export type {
   Availability,
+  BackboneChange,
   Backend,
   BackendRequest,
   BranchTrace,
@@ -18,7 +20,6 @@ export { MacCounter } from './mac-counter.js';
 export type { BackendChoice, BackendLoader, BackendRegistry, PassedOver } from './registry.js';
 export { createBackendRegistry } from './registry.js';
 export type {
-  LayerMatrix,
   LoraOptions,
   ParameterGroup,
   StraightThroughOptions,
@@ -34,6 +35,7 @@ export { drawLoraDown, gateParameterPrefix, LAYER_MATRICES, mergeLora, trainerPa
 export type { PreparedTrainStep, TrainerContext } from './trainer-validation.js';
 export { DEFAULT_MAX_TRAIN_ROWS, validateTrainerOptions, validateTrainStep } from './trainer-validation.js';
 export { validateAdapter } from './validate-adapter.js';
+export { backboneRefusals } from './validate-backbone.js';
 export type { PlanContext } from './validate-plan.js';
 export { ruleNeedsScores, validatePlan } from './validate-plan.js';
 export type { PreparedStep, RunnerState } from './validate-step.js';

@@ -1,4 +1,5 @@
 import { attentionCoreMacs, type GateSpec, gateMacs, type ModelShape, type RowCosts, rowCosts } from '@gateskip/gate';
+import { type LoraChanges, type LoraRowCosts, loraRowCosts } from '@gateskip/model';
 
 /**
  * Counts the layer MACs of one step per plan, as `StepResult.macs` defines them. Sums stay exact: every addend is an
@@ -9,6 +10,9 @@ import { attentionCoreMacs, type GateSpec, gateMacs, type ModelShape, type RowCo
  * and V costs those projections. A gate costs `gateMacs` per evaluation that a rule or a product needs: one per row of
  * the plan where the rule compares gate scores; otherwise, where gates multiply, one per run of the branch on a row.
  * Drawing random scores costs nothing.
+ *
+ * A low-rank addition costs `rank (in + out)` wherever its matrix is computed. The dense model has none: a share of dense
+ * compares with the model as its file has it.
  */
 export class MacCounter {
   /** [plans] */
@@ -18,13 +22,16 @@ export class MacCounter {
   readonly #shape: ModelShape;
   readonly #costs: RowCosts;
   readonly #gate: number;
+  readonly #lora: LoraRowCosts;
 
-  constructor(shape: ModelShape, gateSpec: GateSpec | undefined, plans: number) {
+  /** @param lora additions that the backend computes beside the matrices; none where it merges them */
+  constructor(shape: ModelShape, gateSpec: GateSpec | undefined, plans: number, lora?: LoraChanges) {
     this.macs = new Float64Array(plans);
     this.denseMacs = new Float64Array(plans);
     this.#shape = shape;
     this.#costs = rowCosts(shape);
     this.#gate = gateSpec === undefined ? 0 : gateMacs(gateSpec, shape.hiddenSize);
+    this.#lora = loraRowCosts(lora);
   }
 
   /** One row at `position` through the whole dense model. */
@@ -35,18 +42,19 @@ export class MacCounter {
 
   /** One kept row of an attention branch that sees `visible` K/V rows, its own included, and runs `times` times. */
   addAttention(plan: number, visible: number, times = 1): void {
-    const { attentionProjections, kvProjections } = this.#costs;
-    this.macs[plan]! += kvProjections + times * (attentionProjections - kvProjections + attentionCoreMacs(this.#shape, visible));
+    const keyValue = this.#costs.kvProjections + this.#lora.keyValue;
+    const rest = this.#costs.attentionProjections + this.#lora.attention - keyValue;
+    this.macs[plan]! += keyValue + times * (rest + attentionCoreMacs(this.#shape, visible));
   }
 
   /** One row that skips attention but writes its own K and V. */
   addKeyValue(plan: number): void {
-    this.macs[plan]! += this.#costs.kvProjections;
+    this.macs[plan]! += this.#costs.kvProjections + this.#lora.keyValue;
   }
 
   /** One kept row of an MLP branch that runs `times` times. */
   addMlp(plan: number, times = 1): void {
-    this.macs[plan]! += times * this.#costs.mlp;
+    this.macs[plan]! += times * (this.#costs.mlp + this.#lora.mlp);
   }
 
   addGates(plan: number, evaluations: number): void {

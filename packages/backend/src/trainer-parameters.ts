@@ -1,9 +1,9 @@
 import { InvalidArgumentError } from '@gateskip/errors';
 import { branchCount, gateParameterShapes } from '@gateskip/gate';
-import { type ModelConfig, tensorShapes } from '@gateskip/model';
-import type { LayerMatrix, ParameterGroup, TrainerOptions } from './trainer.js';
+import { type LayerMatrix, layerMatrices, type ModelConfig, tensorShapes } from '@gateskip/model';
+import type { ParameterGroup, TrainerOptions } from './trainer.js';
 
-export const LAYER_MATRICES: readonly LayerMatrix[] = ['query', 'key', 'value', 'attentionOutput', 'mlpGate', 'mlpUp', 'mlpDown'];
+export const LAYER_MATRICES: readonly LayerMatrix[] = layerMatrices;
 
 /** Name, group and shape of one array that can be trained. */
 export interface ParameterDescription {

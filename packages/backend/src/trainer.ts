@@ -1,5 +1,5 @@
 import type { FloatArray, GateSet, Plan } from '@gateskip/gate';
-import type { ModelConfig } from '@gateskip/model';
+import type { LayerMatrix, ModelConfig } from '@gateskip/model';
 import type { Capabilities } from './contract.js';
 import type { TrainLoss } from './trainer-loss.js';
 
@@ -13,9 +13,6 @@ import type { TrainLoss } from './trainer-loss.js';
  * - `backbone`: token embedding, all matrices of all layers, and the output head where it is not the embedding.
  */
 export type ParameterGroup = 'gates' | 'standIns' | 'lora' | 'norms' | 'backbone';
-
-/** The matrices of a layer, as `tensorShapes` names them. */
-export type LayerMatrix = 'query' | 'key' | 'value' | 'attentionOutput' | 'mlpGate' | 'mlpUp' | 'mlpDown';
 
 /**
  * Low-rank additions (Hu et al., 2021): `y = W x + (alpha / rank) up (down x)`, W [rows, columns] frozen or not,
@@ -137,7 +134,8 @@ export interface TrainStepResult {
   readonly kept: Uint32Array;
   /** Share of all rows of all branches that skipped. */
   readonly skipShare: number;
-  /** Layer MACs that inference would spend on these rows under the plan, as `StepResult.macs`; not what training spends. */
+  /** Layer MACs that inference would spend on these rows under the plan, as `StepResult.macs` but without low-rank additions (they
+   *  may end up merged); not what training spends. */
   readonly macs: number;
   readonly denseMacs: number;
   /** [2L, N] where wanted; NaN where there is no gate to ask. */

@@ -1,5 +1,7 @@
 export type { FitOptions } from './adapter/assert-fits.js';
 export { assertAdapterFits } from './adapter/assert-fits.js';
+export type { BackboneChanges, LoraChanges, LoraFactors, LoraRowCosts } from './adapter/backbone-changes.js';
+export { loraNames, loraRowCosts, maxLoraRank, normNames } from './adapter/backbone-changes.js';
 export { AdapterInvalidError, AdapterMismatchError } from './adapter/errors.js';
 export type { AdapterProvenance, GateAdapter } from './adapter/gate-adapter.js';
 export { readAdapter } from './adapter/read-adapter.js';
@@ -22,6 +24,8 @@ export { quantize } from './formats/quantize.js';
 export type { TypeInfo } from './formats/type-info.js';
 export { tensorTypes, typeInfo } from './formats/type-info.js';
 export { llama3Divisors } from './gguf/rope-factors.js';
+export type { LayerMatrix } from './layer-matrix.js';
+export { layerMatrices } from './layer-matrix.js';
 export type { MemoryTensor } from './memory-model.js';
 export { createMemoryModel } from './memory-model.js';
 export type { Model, TensorData, TensorInfo, TensorType } from './model.js';

@@ -66,7 +66,7 @@ describe('round trip', () => {
 
 /** What is changed in a sound adapter, and what the refusal must say. */
 const faults: readonly (readonly [string, (adapter: GateAdapter) => unknown, RegExp])[] = [
-  ['format version 2', (a) => ({ ...a, formatVersion: 2 }), /version 2/],
+  ['format version 3', (a) => ({ ...a, formatVersion: 3 }), /version 3/],
   ['fingerprint that is none', (a) => ({ ...a, modelFingerprint: 'x' }), /sha256/],
   [
     'more layers than gates',

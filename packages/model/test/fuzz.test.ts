@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import { openModel, readAdapter, writeAdapter } from '../src/index.js';
 import { testFolder } from './support/folder.js';
 import { tinyAdapter } from './support/tiny-adapter.js';
+import { tinyBackbone } from './support/tiny-backbone.js';
 import { writeCheckpoint } from './support/tiny-checkpoint.js';
 import { tinyGguf } from './support/tiny-gguf.js';
 
@@ -74,9 +75,12 @@ it('a damaged safetensors file opens or is refused by a typed error', async () =
   );
 });
 
-it('a damaged gate file is read or refused by a typed error', async () => {
+it.each([
+  ['gates alone', tinyAdapter({ variant: 'low-rank', rank: 2 })],
+  ['backbone changes', { ...tinyAdapter(), backbone: tinyBackbone({ norms: ['outputNorm'] }) }],
+])('a damaged gate file is read or refused by a typed error: %s', async (_name, adapter) => {
   const path = join(folder, 'fuzz.gate.safetensors');
-  await writeAdapter(path, tinyAdapter({ variant: 'low-rank', rank: 2 }));
+  await writeAdapter(path, adapter);
   const sound = readFileSync(path);
   await fc.assert(
     fc.asyncProperty(damage(Math.min(sound.length, 3000), sound.length), async (change) => {

@@ -1,10 +1,12 @@
+import type { FloatArray } from '@gateskip/gate';
+
 /**
- * y = W x: weight [rows, columns] float32, x and y float64.
+ * y = W x: weight [rows, columns], x and y float64.
  *
  * Four partial sums by column modulo 4, added in a fixed order: the result of a row never depends on anything but the
  * row, which makes the backend batch-invariant bit for bit.
  */
-export function linear(weight: Float32Array, x: Float64Array, y: Float64Array): Float64Array {
+export function linear(weight: FloatArray, x: Float64Array, y: Float64Array): Float64Array {
   const columns = x.length;
   const blocked = columns - (columns % 4);
   for (let row = 0; row < y.length; row++) {

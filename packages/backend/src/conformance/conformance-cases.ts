@@ -1,3 +1,4 @@
+import { backboneCases } from './cases/backbone-cases.js';
 import { badInputCases } from './cases/bad-input-cases.js';
 import { batchCases } from './cases/batch-cases.js';
 import { denseCases } from './cases/dense-cases.js';
@@ -26,6 +27,7 @@ export function conformanceCases(options: ConformanceOptions): ConformanceCase[]
     ...denseCases(options),
     ...ruleCases(options),
     ...gateCases(options),
+    ...backboneCases(options),
     ...batchCases(options),
     ...sequenceCases(options),
     ...resultCases(options),

@@ -1,5 +1,13 @@
 import { branchCount, type Calibration, type GateParameters, type GateSet, type GateSpec } from '@gateskip/gate';
-import type { GateAdapter, Model } from '@gateskip/model';
+import {
+  type BackboneChanges,
+  type GateAdapter,
+  type LayerMatrix,
+  layerMatrices,
+  type Model,
+  normNames,
+  tensorShapes,
+} from '@gateskip/model';
 
 export interface RandomAdapterOptions {
   readonly seed: number;
@@ -7,6 +15,16 @@ export interface RandomAdapterOptions {
   readonly spec?: Partial<GateSpec>;
   /** Whether branches have stand-in vectors; default false. */
   readonly standIns?: boolean;
+  /** Low-rank additions of about the size of what the matrices of a random model give; default none. */
+  readonly lora?: RandomLora;
+  /** Whether norm weights are replaced; default false. */
+  readonly norms?: boolean;
+}
+
+export interface RandomLora {
+  readonly rank: number;
+  /** Default: all. */
+  readonly matrices?: readonly LayerMatrix[];
 }
 
 /** Deviation of the gates' logits on normed inputs: scores then fill (0, 1) without sticking to its ends. */
@@ -37,13 +55,15 @@ export function createRandomAdapter(model: Pick<Model, 'config' | 'fingerprint'>
   }
   const standIns = options.standIns ? gates.map(() => filled(d, () => 0.3 * normal())) : undefined;
   const gateSet: GateSet = { spec, hiddenSize: d, gates, ...(standIns && { standIns }) };
+  const backbone = randomBackbone(config, options, normal);
   return {
-    formatVersion: 1,
+    formatVersion: backbone ? 2 : 1,
     name: `random-${spec.variant}-${options.seed}`,
     modelFingerprint: model.fingerprint,
     modelName: config.name,
     layers: config.layers,
     gates: gateSet,
+    ...(backbone && { backbone }),
     calibration: assumedCalibration(config.layers, branches),
     provenance: {
       method: 'random',
@@ -53,6 +73,24 @@ export function createRandomAdapter(model: Pick<Model, 'config' | 'fingerprint'>
       created: '2026-01-01',
       version: '0.1.0',
     },
+  };
+}
+
+function randomBackbone(config: Model['config'], { lora, norms }: RandomAdapterOptions, normal: () => number): BackboneChanges | undefined {
+  if (!lora && !norms) return undefined;
+  const shapes = tensorShapes(config);
+  const { rank = 1, matrices = layerMatrices } = lora ?? {};
+  const factors = (layer: number, matrix: LayerMatrix) => {
+    const [rows, columns] = shapes.get(`layers.${layer}.${matrix}`)!;
+    const down = filled(rank * columns, () => normal() / Math.sqrt(columns));
+    return [matrix, { down, up: filled(rows * rank, () => normal() / Math.sqrt(rank)) }] as const;
+  };
+  const layers = () =>
+    Array.from({ length: config.layers }, (_, layer) => Object.fromEntries(matrices.map((matrix) => factors(layer, matrix))));
+  return {
+    // An alpha that is not the rank, so that the scale matters.
+    ...(lora && { lora: { rank, alpha: 0.5 * rank, matrices, layers: layers() } }),
+    ...(norms && { norms: new Map(normNames(config.layers).map((name) => [name, filled(config.hiddenSize, () => 1 + 0.3 * normal())])) }),
   };
 }
 

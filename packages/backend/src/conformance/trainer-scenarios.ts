@@ -1,6 +1,6 @@
 import { branchCount, type GateSpec, type KvMode, type Plan, type Rule, type Scorer } from '@gateskip/gate';
-import { createRandomModel, type Model, type ModelConfig } from '@gateskip/model';
-import type { LayerMatrix, ParameterGroup, Trainer, TrainerOptions, TrainStepInput } from '../trainer.js';
+import { createRandomModel, type LayerMatrix, type Model, type ModelConfig } from '@gateskip/model';
+import type { ParameterGroup, Trainer, TrainerOptions, TrainStepInput } from '../trainer.js';
 import type { TrainLoss } from '../trainer-loss.js';
 import { ruleNeedsScores } from '../validate-plan.js';
 import { createRandomAdapter } from './random-adapter.js';

@@ -1,25 +1,29 @@
 import type { Calibration, GateSpec } from '@gateskip/gate';
 import { printable } from '../errors.js';
+import { type BackboneHead, checkBackboneHead } from './check-backbone.js';
+import { type Fail, type Json, list, object, whole } from './check-json.js';
 import type { AdapterProvenance, GateAdapter } from './gate-adapter.js';
-
-type Fail = (message: string) => never;
-type Json = Readonly<Record<string, unknown>>;
 
 const maxText = 4096;
 const maxKnots = 4096;
 const maxLevels = 4096;
 
 /** The JSON part of an adapter, checked: everything but the gates' numbers. */
-export interface AdapterHead extends Omit<GateAdapter, 'gates'> {
+export interface AdapterHead extends Omit<GateAdapter, 'gates' | 'backbone'> {
   readonly spec: GateSpec;
   readonly hiddenSize: number;
   readonly hasStandIns: boolean;
+  readonly backbone?: BackboneHead;
 }
 
 /** Checks the JSON part of an adapter, read or to be written. */
 export function checkAdapterHead(value: unknown, fail: Fail): AdapterHead {
   const json = object(value, 'its description', fail);
-  if (json.formatVersion !== 1) fail(`it has format version ${printable(String(json.formatVersion))}; version 1 is read.`);
+  const { formatVersion } = json;
+  if (formatVersion !== 1 && formatVersion !== 2)
+    return fail(`it has format version ${printable(String(formatVersion))}; versions 1 and 2 are read.`);
+  if ((formatVersion === 2) !== (json.backbone !== undefined))
+    fail(`it has format version ${formatVersion} and ${formatVersion === 2 ? 'no ' : ''}backbone changes; they make version 2.`);
   const text = (key: string, from: Json = json): string => {
     const found = from[key];
     if (typeof found !== 'string' || found.length > maxText) fail(`"${key}" is not a text of at most ${maxText} characters.`);
@@ -40,7 +44,7 @@ export function checkAdapterHead(value: unknown, fail: Fail): AdapterHead {
     version: text('version', source),
   };
   return {
-    formatVersion: 1,
+    formatVersion,
     name: text('name'),
     modelFingerprint,
     modelName: text('modelName'),
@@ -50,6 +54,7 @@ export function checkAdapterHead(value: unknown, fail: Fail): AdapterHead {
     spec: checkSpec(json.spec, hiddenSize, fail),
     calibration: checkCalibration(json.calibration, 2 * layers, fail),
     provenance,
+    ...(json.backbone !== undefined && { backbone: checkBackboneHead(json.backbone, layers, hiddenSize, fail) }),
   };
 }
 
@@ -116,22 +121,6 @@ export function checkCalibration(value: unknown, branches: number, fail: Fail): 
     branchQuantiles,
     ...(json.branchSkips !== undefined ? { branchSkips: table(json.branchSkips, 'branchSkips', curve.length, branches, fail) } : {}),
   };
-}
-
-function object(value: unknown, what: string, fail: Fail): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) fail(`${what} is not an object.`);
-  return value as Json;
-}
-
-function list(value: unknown, what: string, limit: number, fail: Fail): readonly unknown[] {
-  if (!Array.isArray(value) || value.length > limit) fail(`"${what}" is not a list of at most ${limit} entries.`);
-  return value as readonly unknown[];
-}
-
-function whole(value: unknown, what: string, low: number, high: number, fail: Fail): number {
-  if (!Number.isSafeInteger(value) || (value as number) < low || (value as number) > high)
-    fail(`"${what}" is ${printable(String(value))}; a whole number from ${low} to ${high} is needed.`);
-  return value as number;
 }
 
 function share(value: unknown, what: string, high: number, fail: Fail): number {

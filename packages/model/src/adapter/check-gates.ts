@@ -1,7 +1,6 @@
 import type { GateParameters, GateSet } from '@gateskip/gate';
+import { checkFinite, type Fail } from './check-json.js';
 import { type GateField, gateShapes, valueCount } from './gate-shapes.js';
-
-type Fail = (message: string) => never;
 
 /** Above this a float32 logistic function is 1 (below its negative, too small to matter): the gate says one thing only. */
 const saturation = 17;
@@ -40,8 +39,4 @@ export function checkGates(gates: GateSet, layers: number, fail: Fail): void {
     if (standIn.length !== hiddenSize) fail(`stand-in ${branch} has ${standIn.length} numbers, ${hiddenSize} are needed.`);
     checkFinite(standIn, `stand-in ${branch}`, fail);
   }
-}
-
-function checkFinite(values: Float32Array, what: string, fail: Fail): void {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) fail(`${what} holds ${values[i]} at ${i}.`);
 }

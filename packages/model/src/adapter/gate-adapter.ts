@@ -1,4 +1,5 @@
 import type { Calibration, GateSet } from '@gateskip/gate';
+import type { BackboneChanges } from './backbone-changes.js';
 
 /** Where an adapter came from; written by the tool that made it, shown by `gateskip inspect` and on its card. */
 export interface AdapterProvenance {
@@ -15,10 +16,10 @@ export interface AdapterProvenance {
   readonly version: string;
 }
 
-/** A gate adapter: gates (and stand-ins) for one model, and how their scores map to budgets. */
+/** A gate adapter: gates (and stand-ins) for one model, what it changes in the model, and how scores map to budgets. */
 export interface GateAdapter {
-  /** Version of the file layout. */
-  readonly formatVersion: 1;
+  /** Version of the file layout; the writer sets it: 2 where there are backbone changes, which readers of 1 alone refuse. */
+  readonly formatVersion: 1 | 2;
   readonly name: string;
   /** {@link Model.fingerprint} of the model it was made for. */
   readonly modelFingerprint: string;
@@ -26,6 +27,8 @@ export interface GateAdapter {
   readonly modelName: string;
   readonly layers: number;
   readonly gates: GateSet;
+  /** Low-rank additions and norm weights that were trained together with the gates. Without: the model stays as it is. */
+  readonly backbone?: BackboneChanges;
   readonly calibration: Calibration;
   readonly provenance: AdapterProvenance;
 }

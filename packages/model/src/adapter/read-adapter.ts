@@ -5,8 +5,11 @@ import { dequantize } from '../formats/dequantize.js';
 import type { TensorType } from '../model.js';
 import type { SafetensorsEntry, SafetensorsHeader } from '../safetensors/parse-header.js';
 import { readSafetensorsFile, type SafetensorsFile } from '../safetensors/read-file.js';
+import { type BackboneChanges, loraNames } from './backbone-changes.js';
 import { type AdapterHead, checkAdapterHead } from './check-adapter.js';
+import type { BackboneHead } from './check-backbone.js';
 import { checkGates } from './check-gates.js';
+import { checkFinite } from './check-json.js';
 import { AdapterInvalidError } from './errors.js';
 import type { GateAdapter } from './gate-adapter.js';
 import { type GateField, gatePrefix, gateShapes, standInName, valueCount } from './gate-shapes.js';
@@ -30,6 +33,7 @@ export async function readAdapter(path: string): Promise<GateAdapter> {
     for (const name of shapes.keys()) values.set(name, await readTensor(files, file, name));
     const adapter = assemble(head, values);
     checkGates(adapter.gates, adapter.layers, fail);
+    for (const name of backboneShapes(head).keys()) checkFinite(values.get(name) as Float32Array, `"${name}"`, fail);
     return adapter;
   } catch (error) {
     if (error instanceof InvalidModelError) throw new AdapterInvalidError(path, `it is no sound safetensors file. ${error.message}`);
@@ -49,13 +53,28 @@ function description(file: SafetensorsHeader, fail: (message: string) => never):
   }
 }
 
-function expectedShapes({ spec, hiddenSize, layers, hasStandIns }: AdapterHead): Map<string, readonly number[]> {
-  const shapes = new Map<string, readonly number[]>();
+function expectedShapes(head: AdapterHead): Map<string, readonly number[]> {
+  const { spec, hiddenSize, layers, hasStandIns } = head;
+  const shapes = backboneShapes(head);
   const gate = gateShapes(spec, hiddenSize);
   for (let branch = 0; branch < 2 * layers; branch++) {
     for (const [field, shape] of gate) shapes.set(`${gatePrefix(spec, branch)}.${field}`, shape);
     if (hasStandIns) shapes.set(standInName(branch), [hiddenSize]);
   }
+  return shapes;
+}
+
+function backboneShapes({ backbone, layers, hiddenSize }: AdapterHead): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  const { lora, norms = [] } = backbone ?? {};
+  for (let layer = 0; lora !== undefined && layer < layers; layer++) {
+    for (const [matrix, [rows, columns]] of lora.matrices) {
+      const { down, up } = loraNames(layer, matrix);
+      shapes.set(down, [lora.rank, columns]);
+      shapes.set(up, [rows, lora.rank]);
+    }
+  }
+  for (const name of norms) shapes.set(name, [hiddenSize]);
   return shapes;
 }
 
@@ -78,7 +97,7 @@ async function readTensor(files: OpenFiles, file: SafetensorsFile, name: string)
 }
 
 function assemble(head: AdapterHead, values: ReadonlyMap<string, Float32Array>): GateAdapter {
-  const { spec, hiddenSize, hasStandIns, ...rest } = head;
+  const { spec, hiddenSize, hasStandIns, backbone, ...rest } = head;
   const branches = Array.from({ length: 2 * head.layers }, (_, branch) => branch);
   const byPrefix = new Map<string, GateParameters>();
   const gates = branches.map((branch) => {
@@ -95,5 +114,27 @@ function assemble(head: AdapterHead, values: ReadonlyMap<string, Float32Array>):
     return gate;
   });
   const standIns = hasStandIns ? { standIns: branches.map((branch) => values.get(standInName(branch)) as Float32Array) } : {};
-  return { ...rest, gates: { spec, hiddenSize, gates, ...standIns } };
+  const changes = backbone && { backbone: assembleBackbone(backbone, head.layers, values) };
+  return { ...rest, gates: { spec, hiddenSize, gates, ...standIns }, ...changes };
+}
+
+function assembleBackbone({ lora, norms }: BackboneHead, layers: number, values: ReadonlyMap<string, Float32Array>): BackboneChanges {
+  const get = (name: string): Float32Array => values.get(name) as Float32Array;
+  const matrices = [...(lora?.matrices.keys() ?? [])];
+  const factorsOf = (layer: number) =>
+    matrices.map((matrix) => {
+      const { down, up } = loraNames(layer, matrix);
+      return [matrix, { down: get(down), up: get(up) }] as const;
+    });
+  return {
+    ...(lora && {
+      lora: {
+        rank: lora.rank,
+        alpha: lora.alpha,
+        matrices,
+        layers: Array.from({ length: layers }, (_, layer) => Object.fromEntries(factorsOf(layer))),
+      },
+    }),
+    ...(norms && { norms: new Map(norms.map((name) => [name, get(name)])) }),
+  };
 }

@@ -1,14 +1,17 @@
-import { floatToBfloat, floatToHalf } from '../formats/half.js';
 import { type SafetensorsTensor, writeSafetensors } from '../safetensors/write-file.js';
 import { checkAdapterHead } from './check-adapter.js';
+import { describeBackbone } from './check-backbone.js';
 import { checkGates } from './check-gates.js';
 import { AdapterInvalidError } from './errors.js';
 import type { GateAdapter } from './gate-adapter.js';
 import { gatePrefix, gateShapes, standInName } from './gate-shapes.js';
+import { type StoredType, store, storeBackbone } from './store-tensors.js';
 
 export interface WriteAdapterOptions {
-  /** How numbers are stored; default F32. Narrower types round, so a calibration belongs to the adapter as read back. */
-  readonly type?: 'F32' | 'F16' | 'BF16';
+  /** How gates and stand-ins are stored; default F32. Narrower types round, so a calibration belongs to the adapter as read back. */
+  readonly type?: StoredType;
+  /** How low-rank additions are stored; default BF16, which rounds. Norm weights are always F32. */
+  readonly loraType?: StoredType;
 }
 
 /** Key of the safetensors metadata under which an adapter describes itself. */
@@ -22,10 +25,14 @@ export async function writeAdapter(path: string, adapter: GateAdapter, options: 
   const fail = (message: string): never => {
     throw new AdapterInvalidError(path, message);
   };
-  const { gates, ...rest } = adapter;
+  const { gates, backbone, ...rest } = adapter;
   const { spec, hiddenSize } = gates;
-  const head = checkAdapterHead({ ...rest, spec, hiddenSize, hasStandIns: gates.standIns !== undefined }, fail);
+  const hasStandIns = gates.standIns !== undefined;
+  const isKnown = rest.formatVersion === 1 || rest.formatVersion === 2;
+  const formatVersion = isKnown ? 1 : rest.formatVersion;
+  const plainHead = checkAdapterHead({ ...rest, formatVersion, spec, hiddenSize, hasStandIns }, fail);
   checkGates(gates, adapter.layers, fail);
+  const changes = backbone && describeBackbone(backbone, adapter.layers, hiddenSize, fail);
   const type = options.type ?? 'F32';
   const tensors = new Map<string, SafetensorsTensor>();
   const shapes = gateShapes(spec, hiddenSize);
@@ -37,21 +44,7 @@ export async function writeAdapter(path: string, adapter: GateAdapter, options: 
     const standIn = gates.standIns?.[branch];
     if (standIn) tensors.set(standInName(branch), { type, shape: [hiddenSize], bytes: store(standIn, type, standInName(branch), fail) });
   }
+  if (backbone) storeBackbone(backbone, options.loraType ?? 'BF16', tensors, fail);
+  const head = changes ? { ...plainHead, formatVersion: 2, backbone: changes } : plainHead;
   await writeSafetensors(path, tensors, { format: 'pt', [metadataKey]: JSON.stringify(head) });
-}
-
-function store(values: Float32Array, type: 'F32' | 'F16' | 'BF16', name: string, fail: (message: string) => never): Uint8Array {
-  const width = type === 'F32' ? 4 : 2;
-  const view = new DataView(new ArrayBuffer(values.length * width));
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i] as number;
-    if (type === 'F32') view.setFloat32(4 * i, value, true);
-    else {
-      const bits = type === 'F16' ? floatToHalf(value) : floatToBfloat(value);
-      const isInfinite = type === 'F16' ? (bits & 0x7c00) === 0x7c00 : (bits & 0x7f80) === 0x7f80;
-      if (isInfinite) fail(`"${name}" holds ${value}, beyond what ${type} can store.`);
-      view.setUint16(2 * i, bits, true);
-    }
-  }
-  return new Uint8Array(view.buffer);
 }
