@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Engine } from '@gateskip/engine';
 import { InvalidArgumentError } from '@gateskip/errors';
 import { type FitProgress, Pacer } from '../progress.js';
+import { answerSampling } from './answer-sampling.js';
 import { calibrationPrompts } from './calibration-prompts.js';
 
 export interface CalibrationTextRequest {
@@ -86,7 +87,7 @@ export async function generateCalibrationText(request: CalibrationTextRequest): 
       ...(engine.model.chatTemplate === undefined ? { prompt } : { messages: [{ role: 'user', content: prompt }] }),
       maxTokens: maxAnswerTokens,
       overflow: 'clamp',
-      sampling: { temperature, topP: 0.95, seed: (seed + 7919 * index) % 4_294_967_296 },
+      sampling: answerSampling(temperature, seed, index),
       // The trace holds the tokens of the prompt as the template made them.
       trace: true,
       ...(stop && { signal: stop }),
