@@ -140,6 +140,10 @@ describe('eval', () => {
     ['an unknown policy', ['--tasks', 'hellaswag', '--data', data, '--budget', '10%', '--policy', 'luck'], 'GS_UNKNOWN_POLICY'],
     ['an unknown budget', ['--tasks', 'hellaswag', '--data', data, '--budget', 'lots'], 'GS_INVALID_BUDGET'],
     ['agreement with nothing', ['--agreement', join(data, 'hellaswag', 'validation.jsonl')], 'GS_USAGE'],
+    ['stand-ins without a budget', ['--tasks', 'hellaswag', '--data', data, '--stand-ins', 'none'], 'GS_USAGE'],
+    ['stand-ins of no profile', ['--tasks', 'hellaswag', '--data', data, ...budget, '--stand-ins', 'profile'], 'GS_USAGE'],
+    ['stand-ins of no gates', ['--tasks', 'hellaswag', '--data', data, ...budget, '--stand-ins', 'gates'], 'GS_USAGE'],
+    ['running programs where there are none', ['--tasks', 'hellaswag', '--data', data, '--execute-generated-code'], 'GS_USAGE'],
     ['no run at all', ['--tasks', 'hellaswag', '--data', data, '--no-dense'], 'GS_USAGE'],
     ['a window too long', ['--perplexity', join(data, 'hellaswag', 'validation.jsonl'), '--window', '9999'], 'GS_INVALID_ARGUMENT'],
   ])('refuses %s', async (_, words, code) => {
@@ -149,11 +153,79 @@ describe('eval', () => {
   });
 });
 
+describe('stand-ins', () => {
+  const profile = join(folder, 'profile.json');
+  const words = [...common, '--tasks', 'hellaswag', '--data', data, '--budget', 'skip=40%', '--policy', 'static-kl', '--profile', profile];
+  const run = async (...more: string[]) => {
+    const ran = await commandLine([...words, '--json', '--policy-option', 'pinnedTokens=0', ...more]);
+    expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+    return documentOf<EvaluationResults>(ran);
+  };
+  const logprobs = ({ runs }: EvaluationResults, at: number) => runs[at]!.tasks.hellaswag!.perItem.map((item) => item.logprobs);
+
+  beforeAll(async () => {
+    const text = write('stand-ins.txt', 'the cat sat on the mat and sang well, the bell rings. '.repeat(20));
+    const small = ['--tokens', '200', '--window', '64', '--removal-tokens', '64', '--removal-rows', '16'];
+    const ran = await commandLine(['profile', model, '--backend', 'reference', '--out', profile, '--text', text, ...small]);
+    expect(ran.code, ran.stderr).toBe(0);
+  });
+
+  it('of a profile are given to all runs and named in the results; none leaves them out', async () => {
+    const [own, without] = [await run('--stand-ins', 'profile'), await run('--stand-ins', 'profile', '--policy-option', 'standIns=false')];
+    expect(own.adapter).toEqual({ name: 'stand-ins of the profile' });
+    expect(own.runs[1]!.held).toEqual(without.runs[1]!.held);
+    expect(own.runs[1]!.held.skip).toBeGreaterThan(0.2);
+    expect(logprobs(own, 0)).toEqual(logprobs(without, 0));
+    expect(logprobs(own, 1)).not.toEqual(logprobs(without, 1));
+    const [plain, none] = [await run(), await run('--stand-ins', 'none')];
+    expect([plain.adapter, none.adapter]).toEqual([null, null]);
+    expect(none.runs[1]!.policyOptions).toMatchObject({ standIns: false });
+    expect(logprobs(none, 1)).toEqual(logprobs(plain, 1));
+  });
+});
+
+describe('programs', () => {
+  const words = [...common, '--tasks', 'humaneval', '--data'];
+  const problem = { task_id: 'own/0', prompt: 'def f():\n', entry_point: 'f', test: 'def check(c):\n  assert c() == 1' };
+
+  it('are kept and not run unless that is asked for, by a name that says what it does', async () => {
+    const place = write('problems.jsonl', JSON.stringify(problem));
+    const short = JSON.parse((await commandLine(['eval', 'tasks', '--json'])).stdout) as { tasks: { name: string; generation?: object }[] };
+    const humaneval = short.tasks.find(({ name }) => name === 'humaneval')!;
+    const own = write('short.json', JSON.stringify({ ...humaneval, generation: { ...humaneval.generation, maxTokens: 4 } }));
+    words[words.indexOf('humaneval')] = own;
+    const kept = await commandLine([...words, place, '--json']);
+    expect(kept.code, kept.stderr).toBe(0);
+    expect(kept.stderr).toContain('kept and not scored');
+    expect(documentOf<EvaluationResults>(kept).data.humaneval).toMatchObject({ metrics: [], unscored: { metrics: ['pass@1'] } });
+    const ran = await commandLine([...words, place, '--json', '--execute-generated-code']);
+    if (ran.code !== 0) {
+      // Without a Python that can be limited, that is said; nothing else is accepted.
+      expect(documentOf<ErrorDocument>(ran).error.code).toBe('GS_EVAL_EXECUTE');
+      return;
+    }
+    expect(ran.stderr).toMatch(/run on this machine: on Python 3/);
+    const results = documentOf<EvaluationResults>(ran);
+    expect(validate(results), JSON.stringify(validate.errors)).toBe(true);
+    expect(results.data.humaneval!.execution).toBeDefined();
+    // Four tokens of a random model are no function.
+    expect(results.runs[0]!.tasks.humaneval!.metrics).toEqual({ 'pass@1': 0 });
+    expect(results.runs[0]!.tasks.humaneval!.perItem[0]!.outcome).toMatch(/Error/);
+  });
+});
+
 describe('data sets of a hub', () => {
   const bytes = Buffer.from(records.join('\n'));
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   const asked: string[] = [];
   let sent = bytes;
+  // The same, as the hub's own fields in pages of its datasets server.
+  const rows = colours.map((colour, index) => ({
+    row_idx: index,
+    row: { goal: `Find the ${colour} box`, sol1: 'say hello.', sol2: 'go well.', label: index % 2 },
+    truncated_cells: [],
+  }));
+  const pages = [rows.slice(0, 4), rows.slice(4)].map((part) => JSON.stringify({ features: [], rows: part })).join('\n');
   let server: Server;
 
   beforeAll(async () => {
@@ -161,6 +233,8 @@ describe('data sets of a hub', () => {
       asked.push(`${request.method} ${request.url}`);
       if (request.url === '/datasets/o/r/resolve/v1/sub/set.jsonl')
         return void response.writeHead(302, { location: '/cdn/set', 'x-linked-etag': `"${sha256}"`, 'x-linked-size': bytes.length }).end();
+      if (request.url === '/datasets/o/r/resolve/v1/rows.json')
+        return void response.writeHead(200, { etag: '"rows-1"', 'content-length': Buffer.byteLength(pages) }).end(pages);
       if (request.url !== '/cdn/set') return void response.writeHead(404).end();
       response.writeHead(200, { 'content-length': sent.length }).end(sent);
     });
@@ -189,8 +263,30 @@ describe('data sets of a hub', () => {
     expect(asked.length).toBe(before);
   });
 
-  it('must be JSON Lines', async () => {
+  it('are taken in the layout of the hub, under the same name', async () => {
+    const official = [...common, '--tasks', 'piqa', '--data', 'piqa=hf:o/r@v1/rows.json', '--json'];
+    const ran = await commandLine(official, { env: env() });
+    expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+    const found = documentOf<EvaluationResults>(ran);
+    expect(found.data.piqa).toMatchObject({ source: 'hf:o/r@v1/rows.json', records: 6, items: 6 });
+    const prepared = rows.map(({ row: { goal, sol1, sol2, label } }) =>
+      JSON.stringify({ prompt: `Question: ${goal}\nAnswer:`, choices: [sol1, sol2], answer: label }),
+    );
+    const place = write('prepared.jsonl', prepared.join('\n'));
+    const other = documentOf<EvaluationResults>(await commandLine([...common, '--tasks', 'piqa', '--data', place, '--json']));
+    expect(found.data.piqa!.itemsSha256).toBe(other.data.piqa!.itemsSha256);
+    expect(found.runs).toEqual(other.runs);
+    const wrong = await commandLine([...common, '--tasks', 'winogrande', '--data', 'winogrande=hf:o/r@v1/rows.json', '--json'], {
+      env: env(),
+    });
+    expect(documentOf<ErrorDocument>(wrong).error).toMatchObject({ code: 'GS_EVAL_LAYOUT', message: expect.stringContaining('"option1"') });
+  });
+
+  it('must be JSON Lines or JSON', async () => {
     const ran = await commandLine([...common, '--tasks', 'hellaswag', '--data', 'hf:o/r/set.parquet', '--json'], { env: env() });
-    expect(documentOf<ErrorDocument>(ran).error).toMatchObject({ code: 'GS_USAGE', message: expect.stringContaining('no JSON Lines') });
+    expect(documentOf<ErrorDocument>(ran).error).toMatchObject({
+      code: 'GS_USAGE',
+      message: expect.stringContaining('no JSON Lines or JSON file'),
+    });
   });
 });

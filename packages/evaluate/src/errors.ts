@@ -37,13 +37,43 @@ export class DataMissingError extends GateskipError {
   }
 }
 
-/** A record that is not what its task expects; `fields.line` says which. */
+/** Where a record stands in its file, from 1 on: a line, or a record of a JSON document. */
+export interface RecordPlace {
+  readonly unit: 'line' | 'record';
+  readonly number: number;
+}
+
+/** A record that is not what its task expects; `fields.line` or `fields.record` says which. */
 export class RecordInvalidError extends GateskipError {
-  constructor(file: string, line: number, problem: string) {
-    super('GS_EVAL_RECORD', `${file}, line ${line}: ${problem}.`, 'Repair the record, or name its fields in a task file of your own.', {
-      what: file,
-      line,
-    });
+  constructor(file: string, { unit, number }: RecordPlace, problem: string) {
+    super(
+      'GS_EVAL_RECORD',
+      `${file}, ${unit} ${number}: ${problem}.`,
+      'Repair the record, or name its fields in a task file of your own.',
+      { what: file, [unit]: number },
+    );
+  }
+}
+
+/** A record in none of the layouts that its task knows; `fields.expected` says what was looked for, `fields.got` what is there. */
+export class RecordLayoutError extends GateskipError {
+  /** @param layouts what was looked for, by the name of the layout */
+  constructor(file: string, { unit, number }: RecordPlace, layouts: Readonly<Record<string, readonly string[]>>, got: readonly string[]) {
+    const looked = Object.entries(layouts).map(([name, fields]) => `${fields.map((field) => JSON.stringify(field)).join(', ')} (${name})`);
+    const there = got.length > 0 ? got.map((field) => JSON.stringify(field)).join(', ') : 'none';
+    super(
+      'GS_EVAL_LAYOUT',
+      `${file}, ${unit} ${number}: its fields are ${there}; looked for ${looked.join('; or ')}.`,
+      'Is it data of this task? Others need a task file of your own that names their fields.',
+      { what: file, [unit]: number, expected: layouts, got },
+    );
+  }
+}
+
+/** Programs that a model wrote cannot be run here. */
+export class ProgramRunnerError extends GateskipError {
+  constructor(message: string, remedy: string, fields: ErrorFields = {}) {
+    super('GS_EVAL_EXECUTE', message, remedy, fields);
   }
 }
 

@@ -1,14 +1,22 @@
+export type { ProgramFrame } from './data/read-records.js';
+export type { RecordPlace } from './errors.js';
 export {
   DataMissingError,
   JournalMismatchError,
   LogitsNotFiniteError,
+  ProgramRunnerError,
   RecordInvalidError,
+  RecordLayoutError,
   ResultsInvalidError,
   ResultsMismatchError,
   TaskInvalidError,
   TextTooLongError,
   UnknownTaskError,
 } from './errors.js';
+export type { ProgramIsolation } from './execution/isolation.js';
+export { describeIsolation } from './execution/isolation.js';
+export type { ProgramOutcome, ProgramRunner, ProgramRunnerOptions } from './execution/program-runner.js';
+export { createProgramRunner } from './execution/program-runner.js';
 export type { EvaluationItem, GenerateItem, ScoredText, ScoreItem } from './items/item.js';
 export type { Gsm8kAnswer } from './metrics/gsm8k.js';
 export { extractGsm8k, isGsm8kMatch } from './metrics/gsm8k.js';
@@ -55,6 +63,6 @@ export type { Held, Usage } from './scoring/usage.js';
 export type { PairedDifference } from './statistics/bootstrap.js';
 export { pairedBootstrap } from './statistics/bootstrap.js';
 export { readTask } from './task/read-task.js';
-export type { EvaluationTask, FewShot, Generation, MetricName, TaskData, TaskFields, TaskKind } from './task/task.js';
+export type { EvaluationTask, FewShot, Generation, MetricName, RecordLayout, TaskData, TaskFields, TaskKind } from './task/task.js';
 export { validateTask } from './task/validate-task.js';
 export { taskNamed, tasks } from './tasks/tasks.js';

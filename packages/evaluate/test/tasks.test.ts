@@ -47,6 +47,9 @@ it('every task that comes along is valid, and survives JSON', () => {
 
 describe('own tasks', () => {
   const good = JSON.parse(JSON.stringify(taskNamed('piqa'))) as Record<string, unknown>;
+  const layout = { name: 'x', prompt: '{{a}}', choices: ['b', 'c'], answer: 'd' };
+  const program = JSON.parse(JSON.stringify(taskNamed('humaneval'))) as Record<string, unknown>;
+  const written = program.generation as object;
   it.each<[string, unknown, RegExp]>([
     ['a list', [], /no object/],
     ['an unknown field', { ...good, extra: 1 }, /unknown field "extra"/],
@@ -57,6 +60,16 @@ describe('own tasks', () => {
     ['a metric of another kind', { ...good, metrics: ['f1'] }, /metric "f1"/],
     ['a metric twice', { ...good, metrics: ['acc', 'acc'] }, /twice/],
     ['too many examples', { ...good, fewShot: { count: 1e9, order: 'first' } }, /fewShot.count/],
+    ['a layout that is none', { ...good, layouts: ['prompt'] }, /a layout must be an object/],
+    ['a layout without choices', { ...good, layouts: [{ name: 'x', prompt: '{{a}}', answer: 'b' }] }, /needs layouts.choices/],
+    ['a layout with a template that cannot be read', { ...good, layouts: [{ ...layout, prompt: '{{a|loud}}' }] }, /not \{\{field\}\}/],
+    ['a layout cleaned otherwise', { ...good, layouts: [{ ...layout, clean: 'soap' }] }, /layouts.clean/],
+    ['programs without a place for the text', { ...program, generation: { ...written, program: 'pass' } }, /one \{\{completion\}\}/],
+    [
+      'a program that nothing runs',
+      { ...program, metrics: [], generation: { ...written, score: 'none' } },
+      /needs generation.score python/,
+    ],
     ['a template that cannot be read', { ...good, prompt: '{{a b}}' }, /not \{\{field\}\}/],
     ['generation without limits', { ...good, kind: 'generate', metrics: [] }, /needs generation/],
   ])('%s is refused', (_, value, message) => {
@@ -197,13 +210,11 @@ describe('bad records', () => {
   it.each<[string, unknown, RegExp]>([
     ['no JSON', '{"prompt":', /line 2: it is no JSON/],
     ['a list', '[]', /line 2: it is no object/],
-    ['no prompt', { ...good, prompt: undefined }, /line 2: the field "prompt" is missing/],
     ['a number for a prompt', { ...good, prompt: 7 }, /line 2: the field "prompt" is no text/],
     ['one choice', { ...good, choices: ['a'] }, /line 2: the field "choices" is no list of 2 to 26/],
     ['an empty choice', { ...good, choices: ['a', ''] }, /line 2: .*empty choice/],
     ['an answer outside', { ...good, answer: 2 }, /line 2: the answer 2 names none of 2 choices/],
     ['half an answer', { ...good, answer: 0.5 }, /line 2: the answer 0.5/],
-    ['no answer', { ...good, answer: undefined }, /line 2: the answer/],
   ])('%s is named by its line', async (_, record, message) => {
     const path = write('bad.jsonl', good, record as object);
     await expect(prepare(taskNamed('hellaswag'), path)).rejects.toThrow(RecordInvalidError);

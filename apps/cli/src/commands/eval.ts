@@ -20,7 +20,7 @@ export function addEvalCommand(program: Command, context: CommandContext): void 
     .option('--tasks <list>', 'names (see `gateskip eval tasks`) or .json files of own tasks, with commas between', names)
     .option(
       '--data <place>',
-      'folder with <task>/<split>.jsonl, or task=FILE, task=FOLDER or task=hf:owner/name[@rev]/path/file.jsonl; can be repeated',
+      'folder with <task>/<split>.jsonl, or task=FILE, task=FOLDER or task=hf:owner/name[@rev]/path/file.jsonl (or .json); can be repeated',
       gather(64),
     )
     .option('--limit <n>', 'items per task: a sample by seed', wholeNumber(1, fullRange))
@@ -32,9 +32,19 @@ export function addEvalCommand(program: Command, context: CommandContext): void 
       new Option('--kv <mode>', "K and V of tokens that skip attention; default: the adapter's").choices(['project', 'absent', 'alias']),
     )
     .option('--profile <file>', 'measurements of the dense model, for policies that need them')
+    .addOption(
+      new Option(
+        '--stand-ins <where>',
+        'what skipped branches give in all runs: means of the gate file, of --profile, or nothing (default: gates)',
+      ).choices(['gates', 'profile', 'none']),
+    )
     .option('--no-dense', 'leave out the dense model, and with it the differences')
     .option('--few-shot <k>', "examples before each item; default: the task's own", wholeNumber(0, 64))
     .option('--chat', "wrap prompts in the model's chat template")
+    .option(
+      '--execute-generated-code',
+      'DANGER: run the Python programs that the model writes (humaneval) on this machine; without it they are only kept',
+    )
     .option('--seed <n>', 'of samples, examples and bootstraps (default: 1)', wholeNumber(0, 4294967295))
     .option('--perplexity <file>', 'a text to be read in sliding windows')
     .option('--agreement <file>', 'a text on which budgets are compared with the dense model: KL, top-1, top-5')

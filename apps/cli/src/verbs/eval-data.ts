@@ -91,9 +91,11 @@ function placesOf(tasks: readonly EvaluationTask[], given: readonly string[]): R
 
 async function fetchData(reference: string, { offline }: EvalDataOptions, output: Output): Promise<string> {
   if (!/\.jsonl?$/.test(reference))
-    throw new UsageError(`${reference} is no JSON Lines file.`, 'Name a .jsonl file of the data set; other forms are not read.', {
-      what: '--data',
-    });
+    throw new UsageError(
+      `${reference} is no JSON Lines or JSON file.`,
+      'Name a .jsonl or .json file of the data set; other forms are not read. Of those the datasets server gives pages: save them one a line.',
+      { what: '--data' },
+    );
   const { resolveDataFile } = await import('@gateskip/model');
   const { path } = await resolveDataFile(reference, {
     env: output.io.env,

@@ -1,8 +1,8 @@
 import type { RunSetting } from '@gateskip/evaluate';
-import type { BranchProfile } from '@gateskip/scheduler';
 import { UsageError } from '../errors.js';
 import type { Output } from '../output/output.js';
 import type { OpenModel } from '../session/with-model.js';
+import type { StandInSource } from './eval-stand-ins.js';
 
 export interface EvalRunOptions {
   readonly budget?: readonly string[];
@@ -11,13 +11,14 @@ export interface EvalRunOptions {
   readonly kv?: 'project' | 'absent' | 'alias';
   readonly profile?: string;
   readonly dense: boolean;
+  readonly standIns?: StandInSource;
 }
 
 /** Every policy under every budget, dense first. */
 export async function runsOf(options: EvalRunOptions, open: OpenModel, output: Output): Promise<readonly RunSetting[]> {
-  const { budget: texts = [], policyOption, kv, profile: profilePath } = options;
+  const { budget: texts = [], policyOption, kv, profile: profilePath, standIns } = options;
   const { parseBudget, policies: known, UnknownPolicyError } = await import('@gateskip/scheduler');
-  if (texts.length === 0 && (options.policy || policyOption || kv || profilePath))
+  if (texts.length === 0 && (options.policy || policyOption || kv || profilePath || standIns))
     throw new UsageError('A policy without a budget skips nothing.', 'Give --budget, e.g. --budget net=85%.', { what: '--budget' });
   if (texts.length === 0 && !options.dense) throw new UsageError('There is nothing to run.', 'Give --budget, or leave --no-dense out.');
   const names = known.map(({ name }) => name);
@@ -27,8 +28,8 @@ export async function runsOf(options: EvalRunOptions, open: OpenModel, output: O
     output.warn('there are no gates for these weights: branches are skipped at random');
     policies = ['random'];
   }
-  const profile = profilePath === undefined ? undefined : await profileOf(profilePath, open);
-  const policyOptions = { ...policyOption, ...(kv && { kv }) };
+  const { profile } = open;
+  const policyOptions = { ...policyOption, ...(kv && { kv }), ...(standIns === 'none' && { standIns: false }) };
   const runs: RunSetting[] = options.dense ? [{}] : [];
   for (const policy of policies ?? [undefined])
     for (const text of texts)
@@ -39,11 +40,4 @@ export async function runsOf(options: EvalRunOptions, open: OpenModel, output: O
         ...(profile !== undefined && { profile }),
       });
   return runs;
-}
-
-async function profileOf(path: string, { model }: OpenModel): Promise<BranchProfile> {
-  const { assertProfileFits, readProfile } = await import('@gateskip/train');
-  const profile = await readProfile(path);
-  assertProfileFits(profile, model);
-  return profile;
 }

@@ -9,7 +9,9 @@ import { withEngine } from '../session/session.js';
 import { type OpenModel, withModel } from '../session/with-model.js';
 import { readVersion } from '../version.js';
 import { type EvalDataOptions, prepareTasks, tasksOf } from './eval-data.js';
+import { programRunnerOf } from './eval-programs.js';
 import { type EvalRunOptions, runsOf } from './eval-runs.js';
+import { chooseStandIns } from './eval-stand-ins.js';
 
 export interface EvalOptions extends ModelOptions, EvalDataOptions, EvalRunOptions {
   readonly offline?: boolean;
@@ -19,6 +21,7 @@ export interface EvalOptions extends ModelOptions, EvalDataOptions, EvalRunOptio
   readonly stride?: number;
   readonly textTokens?: number;
   readonly speedRounds?: number;
+  readonly executeGeneratedCode?: boolean;
   readonly maxRows?: number;
   readonly out?: string;
   readonly force?: boolean;
@@ -35,8 +38,10 @@ export async function evaluateModel(reference: string, options: EvalOptions, out
     throw new UsageError('--agreement compares a budget with the dense model.', 'Give --budget.', { what: '--agreement' });
   const journalPath = options.out === undefined ? undefined : journalOf(options.out, options.force ?? false);
   const tasks = await tasksOf(options);
-  await withModel({ reference, options, gatesWanted: true }, output, async (open) => {
-    const runs = await runsOf(options, open, output);
+  const programRunner = await programRunnerOf(tasks, options.executeGeneratedCode, output);
+  await withModel({ reference, options, gatesWanted: true }, output, async (opened) => {
+    const runs = await runsOf(options, opened, output);
+    const open = await chooseStandIns(opened, options.standIns);
     const prepared = await prepareTasks(tasks, options, open, output);
     const texts = await textsOf(options, open);
     const { evaluate, needsScores } = await import('@gateskip/evaluate');
@@ -50,6 +55,7 @@ export async function evaluateModel(reference: string, options: EvalOptions, out
         tasks: prepared,
         ...texts,
         ...(updateScores && { textScores: (tokens: Int32Array) => updateScores({ runner, tokens, signal: output.signal }) }),
+        ...(programRunner && { programRunner }),
         ...(speedRounds !== undefined && { speed: { rounds: speedRounds } }),
         ...(seed !== undefined && { seed }),
         ...(maxRows !== undefined && { maxRows }),

@@ -1,12 +1,21 @@
-import { RecordInvalidError } from '../errors.js';
+import { RecordInvalidError, type RecordPlace } from '../errors.js';
 import { letterOf } from '../items/letters.js';
 import type { EvaluationTask } from '../task/task.js';
-import { fillTemplate } from '../task/template.js';
-import { type JsonLine, readJsonLines } from './read-json-lines.js';
+import { COMPLETION, fillTemplate } from '../task/template.js';
+import { cleanBrackets } from './clean-brackets.js';
+import { answerIndex, type Choices, MAX_TEXT, readAnswers, readChoices, valueAt } from './field-values.js';
+import { readDataFile } from './read-data-file.js';
+import { type ExpandedRecord, formOf, formsOf, type RecordForm } from './record-forms.js';
+
+/** What stands around a completion in the program that tests it. */
+export interface ProgramFrame {
+  readonly before: string;
+  readonly after: string;
+}
 
 /** A record in the form that all tasks share. */
 export interface TaskRecord {
-  /** Line of its file, `7`, or `7.2` for the second of an expanded list. */
+  /** Its place in its file, `7`, or `7.2` for the second of an expanded list. */
   readonly id: string;
   /** The prompt field without its frame. */
   readonly stem: string;
@@ -20,83 +29,68 @@ export interface TaskRecord {
   readonly description: string;
   /** The filled prompt template, without examples. */
   readonly prompt: string;
+  readonly program: ProgramFrame | undefined;
 }
 
-const MAX_CHOICES = 26;
-const MAX_TEXT = 1_000_000;
-
-/** @throws DataMissingError, RecordInvalidError */
+/** @throws DataMissingError, RecordInvalidError, RecordLayoutError */
 export async function readRecords(task: EvaluationTask, path: string): Promise<{ records: readonly TaskRecord[]; sha256: string }> {
-  const { lines, sha256 } = await readJsonLines(path);
-  const { expand } = task.data;
+  const { records: raw, sha256 } = await readDataFile(path);
+  const forms = formsOf(task);
   const records: TaskRecord[] = [];
-  for (const { line, value } of lines) {
-    if (expand === undefined) {
-      records.push(readRecord(task, path, { line, value }, String(line)));
-      continue;
-    }
-    const inner = value[expand];
-    if (!Array.isArray(inner)) throw new RecordInvalidError(path, line, `the field ${JSON.stringify(expand)} is no list`);
-    for (const [index, part] of inner.entries()) {
-      if (typeof part !== 'object' || part === null) throw new RecordInvalidError(path, line, `${expand}[${index}] is no object`);
-      records.push(readRecord(task, path, { line, value: { ...value, ...part } }, `${line}.${index + 1}`));
-    }
+  for (const outer of raw) {
+    const { form, records: inner } = formOf(forms, outer, path);
+    for (const record of inner) records.push(readRecord(task, form, path, outer.place, record));
   }
   return { records, sha256 };
 }
 
-function readRecord(task: EvaluationTask, path: string, { line, value }: JsonLine, id: string): TaskRecord {
+function readRecord(task: EvaluationTask, form: RecordForm, path: string, place: RecordPlace, { id, value }: ExpandedRecord): TaskRecord {
   const fail = (problem: string): never => {
-    throw new RecordInvalidError(path, line, problem);
+    throw new RecordInvalidError(path, place, problem);
   };
   const text = (field: string): string => {
-    const found = value[field];
+    const found = valueAt(value, field);
     if (typeof found !== 'string') return fail(`the field ${JSON.stringify(field)} is ${found === undefined ? 'missing' : 'no text'}`);
     return found.length <= MAX_TEXT
       ? found
       : fail(`the field ${JSON.stringify(field)} has ${found.length} characters, at most ${MAX_TEXT} are read`);
   };
-  const { fields, frame, fewShot, kind } = task;
-  const given = text(fields.prompt);
-  const isFramed =
-    frame !== undefined &&
-    given.startsWith(frame.prefix) &&
-    given.endsWith(frame.suffix) &&
-    given.length >= frame.prefix.length + frame.suffix.length;
-  const stem = isFramed ? given.slice(frame.prefix.length, given.length - frame.suffix.length) : given;
-  const { choices, labels } =
-    fields.choices === undefined ? { choices: [], labels: undefined } : readChoices(value, fields.choices, text, fail);
-  let answer = -1;
-  let answers: readonly string[] = [];
-  if (fields.answer !== undefined) {
-    const right = value[fields.answer];
-    if (kind === 'generate')
-      answers =
-        typeof right === 'string'
-          ? [right]
-          : isTexts(right)
-            ? right
-            : fail(`the field ${JSON.stringify(fields.answer)} is neither a text nor a list of texts`);
-    else answer = answerIndex(right, labels, choices.length, fields.answerBase ?? 0);
-    if (kind !== 'generate' && answer < 0)
-      fail(`the answer ${JSON.stringify(right) ?? 'is missing and'} names none of ${choices.length} choices`);
-  }
-  const textOf = (field: string): string | undefined => {
-    if (field === 'prompt') return stem;
-    if (field === 'choices') return choices.map((choice, index) => `${letterOf(index)}. ${choice}`).join('\n');
-    const found = value[field];
-    return typeof found === 'string' && found.length <= MAX_TEXT ? found : typeof found === 'number' ? String(found) : undefined;
-  };
-  const fill = (template: string): string => {
+  const fill = (template: string, textOf: (field: string) => string | undefined): string => {
     try {
       return fillTemplate(template, textOf);
     } catch (error) {
       return fail((error as Error).message);
     }
   };
+  const clean = form.clean === 'brackets' ? cleanBrackets : (part: string): string => part;
+  const { kind, fewShot, generation } = task;
+  const given = clean('field' in form.prompt ? text(form.prompt.field) : fill(form.prompt.template, text));
+  const stem = withoutFrame(given, task.frame);
+  const { choices: named, answer: answerField, answerBase = 0 } = form.fields;
+  let found: Choices = { texts: [], labels: undefined };
+  if (typeof named === 'string') found = readChoices(valueAt(value, named), named, fail);
+  else if (named !== undefined) found = { texts: named.map(text), labels: undefined };
+  const choices = found.texts.map(clean);
+  if (choices.includes('')) fail(`the field ${JSON.stringify(named)} holds an empty choice`);
+  let answer = -1;
+  let answers: readonly string[] = [];
+  if (answerField !== undefined) {
+    const right = valueAt(value, answerField);
+    if (kind === 'generate') answers = readAnswers(right, answerField, fail);
+    else answer = answerIndex(right, found.labels, choices.length, answerBase);
+    if (kind !== 'generate' && answer < 0)
+      fail(`the answer ${JSON.stringify(right) ?? 'is missing and'} names none of ${choices.length} choices`);
+  }
+  const textOf = (field: string): string | undefined => {
+    if (field === 'prompt') return stem;
+    if (field === 'choices') return choices.map((choice, index) => `${letterOf(index)}. ${choice}`).join('\n');
+    const other = valueAt(value, field);
+    return typeof other === 'string' && other.length <= MAX_TEXT ? other : typeof other === 'number' ? String(other) : undefined;
+  };
   if (kind === 'partial' && stem.split('_').length !== 2) fail('its prompt must hold one "_"');
   if (kind === 'last-word' && !/\S/.test(stem.trimEnd().slice(0, Math.max(0, stem.trimEnd().lastIndexOf(' ')))))
     fail('its text has no last word after a space');
+  const [before, after] = (generation?.program ?? '').split(COMPLETION);
   return {
     id,
     stem,
@@ -104,41 +98,15 @@ function readRecord(task: EvaluationTask, path: string, { line, value }: JsonLin
     answer,
     answers,
     group: fewShot.groupField === undefined ? undefined : text(fewShot.groupField),
-    description: fill(fewShot.description ?? ''),
-    prompt: fill(task.prompt),
+    description: fill(fewShot.description ?? '', textOf),
+    prompt: fill(task.prompt, textOf),
+    program: before === undefined || after === undefined ? undefined : { before: fill(before, textOf), after: fill(after, textOf) },
   };
 }
 
-function readChoices(
-  value: JsonLine['value'],
-  field: string | readonly string[],
-  text: (field: string) => string,
-  fail: (problem: string) => never,
-): { choices: readonly string[]; labels: readonly string[] | undefined } {
-  if (typeof field !== 'string') return { choices: field.map(text), labels: undefined };
-  const found = value[field];
-  // As ARC, OpenBookQA and CommonsenseQA have it on the hub.
-  const isLabelled = typeof found === 'object' && found !== null && !Array.isArray(found);
-  const choices = isLabelled ? (found as { text?: unknown }).text : found;
-  const labels = isLabelled ? (found as { label?: unknown }).label : undefined;
-  if (!isTexts(choices) || choices.length < 2 || choices.length > MAX_CHOICES)
-    return fail(`the field ${JSON.stringify(field)} is no list of 2 to ${MAX_CHOICES} texts`);
-  if (choices.includes('')) return fail(`the field ${JSON.stringify(field)} holds an empty choice`);
-  if (labels !== undefined && (!isTexts(labels) || labels.length !== choices.length))
-    return fail(`the field ${JSON.stringify(field)} has other labels than choices`);
-  return { choices, labels: labels as readonly string[] | undefined };
-}
-
-function isTexts(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((part) => typeof part === 'string' && part.length <= MAX_TEXT);
-}
-
-/** -1 where it names no choice. */
-function answerIndex(right: unknown, labels: readonly string[] | undefined, count: number, base: number): number {
-  if (labels !== undefined && typeof right === 'string' && labels.includes(right)) return labels.indexOf(right);
-  let index = -1;
-  if (typeof right === 'number') index = right - base;
-  else if (typeof right === 'string' && /^\d{1,3}$/.test(right)) index = Number(right) - base;
-  else if (typeof right === 'string' && /^[A-Z]$/.test(right)) index = right.charCodeAt(0) - 65;
-  return Number.isInteger(index) && index >= 0 && index < count ? index : -1;
+function withoutFrame(given: string, frame: EvaluationTask['frame']): string {
+  if (frame === undefined) return given;
+  const { prefix, suffix } = frame;
+  const isFramed = given.startsWith(prefix) && given.endsWith(suffix) && given.length >= prefix.length + suffix.length;
+  return isFramed ? given.slice(prefix.length, given.length - suffix.length) : given;
 }

@@ -13,7 +13,7 @@ export interface TaskFiles {
 }
 
 /**
- * Finds a task's files: `place` is a folder that holds `<task>/<split>.jsonl`, or one JSON Lines file. Beside a single
+ * Finds a task's files: `place` is a folder that holds `<task>/<split>.jsonl` (or `.json`), or one file. Beside a single
  * file examples are looked for under the names that the task knows.
  *
  * @throws DataMissingError
@@ -21,27 +21,37 @@ export interface TaskFiles {
 export async function findTaskFiles(task: EvaluationTask, place: string): Promise<TaskFiles> {
   const kind = await kindOf(place);
   if (kind === undefined)
-    throw new DataMissingError(`There is no ${place}.`, 'Give a folder with <task>/<split>.jsonl, or a JSON Lines file.', { what: place });
+    throw new DataMissingError(`There is no ${place}.`, 'Give a folder with <task>/<split>.jsonl, or a file.', { what: place });
   const { files, fewShotFiles = files } = task.data;
   if (kind === 'file') {
     const folder = dirname(place);
-    return { source: place, path: place, fewShotPath: await firstOf(fewShotFiles.map((name) => join(folder, basename(name)))) };
+    return {
+      source: place,
+      path: place,
+      fewShotPath: await firstOf(
+        folder,
+        fewShotFiles.map((name) => basename(name)),
+      ),
+    };
   }
-  const path = await firstOf(files.map((name) => join(place, name)));
+  const path = await firstOf(place, files);
   if (path === undefined)
     throw new DataMissingError(
-      `${place} has no data for task ${task.name}: looked for ${files.join(', ')}.`,
+      `${place} has no data for task ${task.name}: looked for ${files.join(', ')}, or .json.`,
       `Put them there, or give --data ${task.name}=FILE.`,
       {
         what: task.name,
         expected: files,
       },
     );
-  return { source: path, path, fewShotPath: await firstOf(fewShotFiles.map((name) => join(place, name))) };
+  return { source: path, path, fewShotPath: await firstOf(place, fewShotFiles) };
 }
 
-async function firstOf(paths: readonly string[]): Promise<string | undefined> {
-  for (const path of paths) if ((await kindOf(path)) === 'file') return path;
+async function firstOf(folder: string, names: readonly string[]): Promise<string | undefined> {
+  for (const name of names.flatMap((each) => [each, each.replace(/\.jsonl$/, '.json')])) {
+    const path = join(folder, name);
+    if ((await kindOf(path)) === 'file') return path;
+  }
   return undefined;
 }
 

@@ -3,6 +3,7 @@ import { AbortedError } from '@gateskip/errors';
 import type { Tokenizer } from '@gateskip/model';
 import type { Policy } from '@gateskip/scheduler';
 import { LogitsNotFiniteError } from '../errors.js';
+import { Admission } from '../scoring/admission.js';
 import { Lane } from '../scoring/lane.js';
 import type { StepLimits } from '../scoring/limits.js';
 import { type LaneRows, runRows } from '../scoring/run-rows.js';
@@ -31,6 +32,9 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Texts that are written at a time. */
+const MAX_WRITERS = 16;
+
 /**
  * Greedy continuations, several at a time, as they end. Each sequence has its own plan and its own chunks: its text does not
  * depend on the others. A policy that couples sequences ranks each alone, so its single decode rows never skip.
@@ -38,23 +42,16 @@ export interface GenerateOptions {
 export async function* generateTexts(prompts: Iterable<Prompt>, options: GenerateOptions): AsyncGenerator<WrittenText> {
   const { runner, limits, signal } = options;
   const source = prompts[Symbol.iterator]();
-  const running: Writer[] = [];
-  let waiting: Writer | undefined;
   let count = 0;
+  const most = { maxTokens: limits.maxTokens, maxSequences: Math.min(MAX_WRITERS, limits.maxSequences) };
+  const admission = new Admission(most, async () => {
+    const next = source.next();
+    return next.done ? undefined : new Writer(next.value, count++, options);
+  });
+  const { running } = admission;
   try {
     for (;;) {
-      for (;;) {
-        if (waiting === undefined) {
-          const next = source.next();
-          if (next.done) break;
-          waiting = new Writer(next.value, count++, options);
-        }
-        const tokens = running.reduce((sum, writer) => sum + writer.mostTokens, 0);
-        if (running.length > 0 && (tokens + waiting.mostTokens > limits.maxTokens || running.length >= Math.min(16, limits.maxSequences)))
-          break;
-        running.push(waiting);
-        waiting = undefined;
-      }
+      await admission.fill();
       if (running.length === 0) return;
       if (signal?.aborted) throw new AbortedError('The evaluation');
       const active: Writer[] = [];
@@ -82,12 +79,14 @@ export async function* generateTexts(prompts: Iterable<Prompt>, options: Generat
       }
     }
   } finally {
-    for (const writer of running) writer.close();
+    admission.close();
   }
 }
 
 class Writer {
-  readonly mostTokens: number;
+  /** At most. */
+  readonly tokens: number;
+  readonly sequences = 1;
   readonly #prompt: Prompt;
   readonly #index: number;
   readonly #options: GenerateOptions;
@@ -102,7 +101,7 @@ class Writer {
     this.#prompt = prompt;
     this.#index = index;
     this.#options = options;
-    this.mostTokens = prompt.tokens.length + prompt.maxTokens;
+    this.tokens = prompt.tokens.length + prompt.maxTokens;
   }
 
   get isDone(): boolean {

@@ -57,16 +57,17 @@ async function buildItem(
     const tokens = all.length > 0 ? all : Int32Array.of(tokenizer.beginToken ?? tokenizer.endToken ?? 0);
     const maxTokens = Math.min(generation.maxTokens, contextLength - 1);
     const cutTokens = Math.max(0, tokens.length + maxTokens - contextLength);
-    const { answers } = record;
+    const { answers, program } = record;
     return {
       kind: 'generate',
       id: record.id,
-      hash: hashOf([context, ...answers]),
+      hash: hashOf([context, ...answers, ...(program ? [program.before, program.after] : [])]),
       ...group,
       cutTokens,
       tokens: tokens.slice(cutTokens),
       maxTokens,
       answers,
+      ...(program && { program }),
     };
   }
   const pairs = pairsOf(task, record, prefix, chat);

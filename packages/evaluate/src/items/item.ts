@@ -1,3 +1,5 @@
+import type { ProgramFrame } from '../data/read-records.js';
+
 /** A text to be scored: log P(tokens from `scoredFrom` on | tokens before). */
 export interface ScoredText {
   readonly tokens: Int32Array;
@@ -31,6 +33,8 @@ export interface GenerateItem extends ItemBase {
   /** At most what the context still holds. */
   readonly maxTokens: number;
   readonly answers: readonly string[];
+  /** What stands around the text in the program that tests it. */
+  readonly program?: ProgramFrame;
 }
 
 export type EvaluationItem = ScoreItem | GenerateItem;

@@ -1,3 +1,4 @@
+import { describeIsolation } from '../execution/isolation.js';
 import type { ComparedRuns } from '../run/compare-results.js';
 import type { EvaluationResults } from '../run/results.js';
 import { cell, figure, metricText, percent } from './format.js';
@@ -17,8 +18,11 @@ export function renderMarkdown(results: EvaluationResults): string {
     table(resultsTable(results)),
   ];
   if (Object.keys(data).length > 0) lines.push(table(detailsTable(results)));
-  for (const [name, { source, items, records, fewShot, chat }] of Object.entries(data))
+  for (const [name, { source, items, records, fewShot, chat, unscored, execution }] of Object.entries(data)) {
     lines.push(`- ${name}: ${items} of ${records} items, ${fewShot} examples${chat ? ', chat template' : ''}; ${cell(source)}`);
+    if (unscored) lines.push(`- ${name} has no ${unscored.metrics.join(', ')}: ${unscored.reason}`);
+    if (execution) lines.push(`- ${name}: programs ran ${describeIsolation(execution)}`);
+  }
   for (const [what, text] of Object.entries(texts))
     if (text)
       lines.push(

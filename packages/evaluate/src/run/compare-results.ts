@@ -49,7 +49,10 @@ export function compareResults(a: EvaluationResults, b: EvaluationResults, optio
   return pairsOf(a, b, options).map(([runA, runB]) => ({
     a: runA.label,
     b: runB.label,
-    metrics: [...shared.flatMap((name) => compareTask(a, name, runA, runB, seed)), ...comparePerplexity(runA, runB, seed)],
+    metrics: [
+      ...shared.flatMap((name) => compareTask(sharedMetrics(a, b, name), name, runA, runB, seed)),
+      ...comparePerplexity(runA, runB, seed),
+    ],
   }));
 }
 
@@ -87,13 +90,18 @@ function pairsOf(a: EvaluationResults, b: EvaluationResults, { runA, runB }: Com
   return same.length > 0 ? same : [[last(a), last(b)]];
 }
 
-function compareTask(results: EvaluationResults, name: string, runA: RunResult, runB: RunResult, seed: number): ComparedMetric[] {
+/** Metrics that both have: programs may have been run for one of them only. */
+function sharedMetrics(a: EvaluationResults, b: EvaluationResults, name: string): readonly string[] {
+  const others = b.data[name]?.metrics ?? [];
+  return (a.data[name]?.metrics ?? []).filter((metric) => others.includes(metric));
+}
+
+function compareTask(metrics: readonly string[], name: string, runA: RunResult, runB: RunResult, seed: number): ComparedMetric[] {
   const [taskA, taskB] = [runA.tasks[name], runB.tasks[name]];
   if (taskA === undefined || taskB === undefined) return [];
   const hashes = new Map(taskB.perItem.map(({ id, hash }) => [id, hash]));
   if (taskA.perItem.length !== hashes.size || taskA.perItem.some(({ id, hash }) => hashes.get(id) !== hash))
     throw new ResultsMismatchError(`the items of task ${name} are not those that the files describe`, { what: name });
-  const metrics = results.data[name]?.metrics ?? [];
   const paired = pairTask(metrics, taskA.perItem, taskB.perItem, seed);
   const choices = new Map(taskB.perItem.map(({ id, choice }) => [id, choice]));
   const chosen = taskA.perItem.filter(({ choice }) => choice !== undefined);

@@ -2,13 +2,14 @@ import type { Runner } from '@gateskip/backend';
 import { UnsupportedError } from '@gateskip/errors';
 import { branchCount } from '@gateskip/gate';
 import type { Model, Tokenizer } from '@gateskip/model';
+import type { ProgramRunner } from '../execution/program-runner.js';
 import { stepLimits } from '../scoring/limits.js';
 import type { TextScoring } from '../scoring/score-texts.js';
 import { addUsage, heldOf, noUsage } from '../scoring/usage.js';
 import { summarizeTask } from '../statistics/summarize-task.js';
 import { summarizeAgreement, summarizePerplexity } from '../statistics/summarize-text.js';
 import { Collector } from './collector.js';
-import { describeTask } from './describe-data.js';
+import { describeTask, scoredMetrics } from './describe-data.js';
 import { openJournal } from './journal.js';
 import { adapterHash, describeRun, identifyRun, openRuns, type Run } from './open-runs.js';
 import type { PreparedTask } from './prepare-task.js';
@@ -33,6 +34,8 @@ export interface EvaluateOptions {
   readonly speed?: SpeedSetting;
   /** For policies that must know a text before it runs (an oracle). */
   readonly textScores?: TextScoring;
+  /** Runs what the model writes, for tasks that score by it (HumanEval); without it they are written and not scored. */
+  readonly programRunner?: ProgramRunner;
   /** Default 1. */
   readonly seed?: number;
   /** Most rows of one step; default 512. */
@@ -64,7 +67,7 @@ interface Baseline {
  * @throws InvalidArgumentError, UnsupportedError, JournalMismatchError, LogitsNotFiniteError, AbortedError; what policies and runner throw
  */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationResults> {
-  const { model, runner, tasks = [], seed = 1, signal, versions = {} } = options;
+  const { model, runner, tasks = [], seed = 1, signal, versions = {}, programRunner } = options;
   const { runs, unreached } = openRuns(options.runs, runner);
   checkPossible(options, runs);
   const limits = stepLimits(runner, options.maxRows);
@@ -78,7 +81,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
     adapter: runner.adapter ? { name: runner.adapter.name } : null,
     backend: { name: runner.backend, details: runner.details },
     seed,
-    data: Object.fromEntries(tasks.map((prepared) => [prepared.task.name, describeTask(prepared)])),
+    data: Object.fromEntries(tasks.map((prepared) => [prepared.task.name, describeTask(prepared, programRunner)])),
     texts: { perplexity: perplexity?.description ?? null, agreement: agreement?.description ?? null },
   };
   const settings = { ...description, adapterSha256: adapterHash(runner), runs: runs.map(identifyRun), limits, speed, versions };
@@ -139,7 +142,7 @@ async function evaluateRun(
   collector: Collector,
   options: EvaluateOptions & { readonly seed: number; readonly limits: ReturnType<typeof stepLimits> },
 ): Promise<Omit<RunResult, 'speed'>> {
-  const { runner, seed, limits, signal } = options;
+  const { runner, seed, limits, signal, programRunner } = options;
   const { policy, label } = run;
   const branches = branchCount(runner.config);
   const each = { runner, limits, signal, policy, textScores: run.needsScores ? options.textScores : undefined };
@@ -151,10 +154,11 @@ async function evaluateRun(
     const ids = items.map(({ id }) => id);
     const tokenizer = options.model.tokenizer as Tokenizer;
     const perItem = await collector.collect<ItemResult>(label, `task:${task.name}`, ids, (isDone) =>
-      runItems(prepared, isDone, { ...each, tokenizer }),
+      runItems(prepared, isDone, { ...each, tokenizer, programRunner }),
     );
     for (const item of perItem) usage = addUsage(usage, item.usage);
-    results[task.name] = summarizeTask(task.metrics, perItem, branches, seed, isDense ? undefined : baseline.items.get(task.name));
+    const metrics = scoredMetrics(task, programRunner);
+    results[task.name] = summarizeTask(metrics, perItem, branches, seed, isDense ? undefined : baseline.items.get(task.name));
     if (isDense) baseline.items.set(task.name, perItem);
   }
   let perplexityResult: RunResult['perplexity'] = null;

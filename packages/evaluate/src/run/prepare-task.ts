@@ -9,7 +9,7 @@ import type { EvaluationTask } from '../task/task.js';
 
 export interface PrepareOptions {
   readonly model: BuildOptions['model'];
-  /** A folder that holds `<task>/<split>.jsonl`, or one JSON Lines file. */
+  /** A folder that holds `<task>/<split>.jsonl` (or `.json`), or one file. */
   readonly data: string;
   /** What to call the data in results; default: the file. */
   readonly source?: string;
@@ -37,7 +37,7 @@ export interface PreparedTask {
   readonly chat: boolean;
 }
 
-/** Reads a task's data and makes tokens of them. @throws DataMissingError, RecordInvalidError, UnsupportedError, TextTooLongError, AbortedError */
+/** Reads a task's data and makes tokens of them. @throws DataMissingError, RecordInvalidError, RecordLayoutError, UnsupportedError, TextTooLongError, AbortedError */
 export async function prepareTask(task: EvaluationTask, options: PrepareOptions): Promise<PreparedTask> {
   const { model, data, limit, take = 'sample', fewShot = task.fewShot.count, chat = false, seed = 1, signal } = options;
   const files = await findTaskFiles(task, data);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import { UnsupportedError } from '@gateskip/errors';
 import type { Model } from '@gateskip/model';
+import { readUtf8File } from '../data/read-utf8-file.js';
 import { DataMissingError } from '../errors.js';
 import { wellFormed } from '../items/encode-pair.js';
 
@@ -21,29 +21,7 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 
 /** @param limit most tokens. @throws DataMissingError, UnsupportedError */
 export async function readText(path: string, model: Pick<Model, 'config' | 'tokenizer'>, limit?: number): Promise<PreparedText> {
-  let bytes: Buffer;
-  try {
-    const handle = await open(path, 'r');
-    try {
-      const { size } = await handle.stat();
-      if (size > MAX_TEXT_BYTES)
-        throw new DataMissingError(`${path} has ${size} bytes, at most ${MAX_TEXT_BYTES} are read.`, 'Give a shorter text.', {
-          what: path,
-        });
-      bytes = await handle.readFile();
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    if (error instanceof DataMissingError) throw error;
-    throw new DataMissingError(`Cannot read ${path}: ${(error as Error).message}.`, 'Check the name.', { what: path });
-  }
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw new DataMissingError(`${path} is not UTF-8 text.`, 'Convert it first.', { what: path });
-  }
+  const { text } = await readUtf8File(path, MAX_TEXT_BYTES, 'Give a shorter text.');
   return prepareText(text, path, model, limit);
 }
 

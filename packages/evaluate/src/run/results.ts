@@ -1,3 +1,4 @@
+import type { ProgramIsolation } from '../execution/isolation.js';
 import type { Held, Usage } from '../scoring/usage.js';
 import type { PairedDifference } from '../statistics/bootstrap.js';
 
@@ -16,6 +17,8 @@ export interface ItemResult {
   /** What was written. */
   readonly text?: string;
   readonly finish?: 'stop' | 'length';
+  /** What became of its program, where it was run. */
+  readonly outcome?: string;
   readonly cutTokens: number;
   readonly usage: Usage;
 }
@@ -119,6 +122,10 @@ export interface DataDescription {
   readonly fewShot: number;
   readonly chat: boolean;
   readonly metrics: readonly string[];
+  /** Metrics of the task that are absent, and why. */
+  readonly unscored?: { readonly metrics: readonly string[]; readonly reason: string };
+  /** How generated programs were run. */
+  readonly execution?: ProgramIsolation;
 }
 
 export interface TextDescription {

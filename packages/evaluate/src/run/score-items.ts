@@ -1,6 +1,7 @@
 import type { Runner } from '@gateskip/backend';
 import type { Tokenizer } from '@gateskip/model';
 import type { Policy } from '@gateskip/scheduler';
+import type { ProgramRunner } from '../execution/program-runner.js';
 import { generateTexts } from '../generation/generate-texts.js';
 import type { GenerateItem, ScoreItem } from '../items/item.js';
 import { extractGsm8k, isGsm8kMatch } from '../metrics/gsm8k.js';
@@ -19,6 +20,8 @@ export interface ItemRunOptions {
   readonly policy: Policy | undefined;
   readonly limits: StepLimits;
   readonly textScores?: TextScoring | undefined;
+  /** For tasks that score by running what was written. */
+  readonly programRunner?: ProgramRunner | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -34,7 +37,10 @@ export async function* runItems(
     const prompts = left as readonly GenerateItem[];
     for await (const { index, text, finish, usage } of generateTexts(prompts, { ...options, stop: generation.stop })) {
       const item = prompts[index] as GenerateItem;
-      yield { ...common(item), scores: scoreText(text, item.answers, generation.score), text, finish, usage };
+      const { programRunner, signal } = options;
+      const ran = item.program && programRunner && (await programRunner.run(item.program.before + text + item.program.after, signal));
+      const scores = ran ? { 'pass@1': ran.passed ? 1 : 0 } : scoreText(text, item.answers, generation.score);
+      yield { ...common(item), scores, text, finish, ...(ran && { outcome: ran.outcome }), usage };
     }
     return;
   }

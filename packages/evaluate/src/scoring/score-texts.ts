@@ -2,6 +2,7 @@ import type { Runner } from '@gateskip/backend';
 import { AbortedError } from '@gateskip/errors';
 import type { Policy } from '@gateskip/scheduler';
 import type { ScoredText } from '../items/item.js';
+import { Admission } from './admission.js';
 import { GroupRun } from './group-run.js';
 import type { StepLimits } from './limits.js';
 import { type LaneRows, runRows } from './run-rows.js';
@@ -47,34 +48,28 @@ export interface ScoreOptions {
 export async function* scoreGroups(groups: Iterable<TextGroup>, options: ScoreOptions): AsyncGenerator<GroupScores> {
   const { runner, limits, signal } = options;
   const source = groups[Symbol.iterator]();
-  const running: GroupRun[] = [];
-  let waiting: GroupRun | undefined;
   let opened = 0;
+  const admission = new Admission(limits, async () => {
+    const next = source.next();
+    if (next.done) return undefined;
+    const given: Float32Array[] = [];
+    if (options.textScores) for (const { tokens } of next.value.texts) given.push(await options.textScores(tokens.slice(0, -1)));
+    return new GroupRun(next.value, options, opened++, given);
+  });
+  const { running } = admission;
+  // Two steps' rows: what does not fit the next one may fill up the one after.
+  const isEnough = (runs: readonly GroupRun[]): boolean =>
+    runs.reduce((sum, run) => sum + Math.min(run.tokens, limits.chunkRows), 0) >= 2 * limits.maxRows;
   try {
     for (;;) {
-      for (;;) {
-        if (waiting === undefined) {
-          const next = source.next();
-          if (next.done) break;
-          const given: Float32Array[] = [];
-          if (options.textScores) for (const { tokens } of next.value.texts) given.push(await options.textScores(tokens.slice(0, -1)));
-          waiting = new GroupRun(next.value, options, opened++, given);
-        }
-        const tokens = running.reduce((sum, run) => sum + run.tokens, 0);
-        const sequences = running.reduce((sum, run) => sum + run.sequences, 0);
-        if (running.length > 0 && (tokens + waiting.tokens > limits.maxTokens || sequences + waiting.sequences > limits.maxSequences))
-          break;
-        running.push(waiting);
-        waiting = undefined;
-        if (running.reduce((sum, run) => sum + Math.min(run.tokens, limits.chunkRows), 0) >= 2 * limits.maxRows) break;
-      }
+      await admission.fill(isEnough);
       if (running.length === 0) return;
       if (signal?.aborted) throw new AbortedError('The evaluation');
       await runStep(runner, running, options);
       while (running[0]?.isDone) yield (running.shift() as GroupRun).finish();
     }
   } finally {
-    for (const run of running) run.close();
+    admission.close();
   }
 }
 

@@ -14,8 +14,9 @@ export type TaskKind = 'choice' | 'partial' | 'last-word' | 'generate';
  * - `perplexity`: exp of the mean negative log-probability of the target
  * - `exact_strict`, `exact_flexible`: GSM8K's answer after `####`, and the last number of the text
  * - `em`, `f1`: SQuAD v2
+ * - `pass@1`: share of programs that pass their tests; only where programs are run
  */
-export type MetricName = 'acc' | 'acc_norm' | 'perplexity' | 'exact_strict' | 'exact_flexible' | 'em' | 'f1';
+export type MetricName = 'acc' | 'acc_norm' | 'perplexity' | 'exact_strict' | 'exact_flexible' | 'em' | 'f1' | 'pass@1';
 
 export interface TaskData {
   /** Names below the data folder, in order of preference. */
@@ -28,15 +29,33 @@ export interface TaskData {
   readonly origin?: string;
 }
 
-/** Names of fields in a record. */
+/** Names of fields in a record; `outer.inner` is a field within a field. */
 export interface TaskFields {
   readonly prompt: string;
-  /** A field with the list of choices (or `{text, label}` as some hub data sets have it), or one field per choice. */
+  /** A field with the choices (texts, `{text: [...], label: [...]}` or a list of `{text, label}`), or one field per choice. */
   readonly choices?: string | readonly string[];
-  /** Right choice: its index, its letter, or its label; for `generate` the text, or a list of texts. */
+  /** Right choice: its index, its letter, or its label; for `generate` the text, a list of texts, or `{text: [...]}`. */
   readonly answer?: string;
   /** What the first choice is called where answers are numbers; default 0. */
   readonly answerBase?: number;
+}
+
+/**
+ * Another form in which records of a task come, say as the hub serves them. A record is taken to be of the first form all of
+ * whose fields it has; the task's own `fields` come first.
+ */
+export interface RecordLayout {
+  /** Where records look like this, for people. */
+  readonly name: string;
+  /** Lists of records inside a record, outermost first, each joined with its outer fields. */
+  readonly expand?: readonly string[];
+  /** Template of what the task's prompt field would hold. */
+  readonly prompt: string;
+  readonly choices?: TaskFields['choices'];
+  readonly answer?: string;
+  readonly answerBase?: number;
+  /** `brackets`: marks like `[step]` taken out of prompt and choices as lm-evaluation-harness does for HellaSwag. */
+  readonly clean?: 'brackets';
 }
 
 export interface FewShot {
@@ -55,8 +74,10 @@ export interface FewShot {
 export interface Generation {
   readonly maxTokens: number;
   readonly stop: readonly string[];
-  /** How the text is scored; `none`: it is only kept. */
-  readonly score: 'gsm8k' | 'squad' | 'none';
+  /** How the text is scored; `python`: by running `program`, where that is allowed; `none`: it is only kept. */
+  readonly score: 'gsm8k' | 'squad' | 'python' | 'none';
+  /** For `python`: template of a program that ends without an error where the text is right; `{{completion}}` is the text. */
+  readonly program?: string;
 }
 
 /** A task as data. `{{field}}` in templates is a record's field; `{{prompt}}` the prompt field, `{{choices}}` the lettered list. */
@@ -68,6 +89,7 @@ export interface EvaluationTask {
   readonly kind: TaskKind;
   readonly data: TaskData;
   readonly fields: TaskFields;
+  readonly layouts?: readonly RecordLayout[];
   /** Taken off the start and the end of the prompt field where they are there. */
   readonly frame?: { readonly prefix: string; readonly suffix: string };
   readonly prompt: string;

@@ -1,16 +1,17 @@
 import { TaskInvalidError } from '../errors.js';
 import type { EvaluationTask, MetricName, TaskKind } from './task.js';
-import { fieldsOf } from './template.js';
+import { COMPLETION, fieldsOf } from './template.js';
 
 const METRICS: Readonly<Record<TaskKind, readonly MetricName[]>> = {
   choice: ['acc', 'acc_norm'],
   partial: ['acc'],
   'last-word': ['acc', 'perplexity'],
-  generate: ['exact_strict', 'exact_flexible', 'em', 'f1'],
+  generate: ['exact_strict', 'exact_flexible', 'em', 'f1', 'pass@1'],
 };
 const SCORED: Readonly<Record<string, readonly MetricName[]>> = {
   gsm8k: ['exact_strict', 'exact_flexible'],
   squad: ['em', 'f1'],
+  python: ['pass@1'],
   none: [],
 };
 const KEYS = [
@@ -20,6 +21,7 @@ const KEYS = [
   'kind',
   'data',
   'fields',
+  'layouts',
   'frame',
   'prompt',
   'choiceForm',
@@ -30,6 +32,7 @@ const KEYS = [
 ];
 const MAX_TEXT = 16_384;
 const MAX_LIST = 64;
+const MAX_LAYOUTS = 8;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -85,15 +88,29 @@ export function validateTask(value: unknown): EvaluationTask {
   if (data.expand !== undefined) text(data.expand, 'data.expand');
   if (data.origin !== undefined) text(data.origin, 'data.origin');
 
+  const fieldNames = (item: Fields, what: string): void => {
+    if (Array.isArray(item.choices)) texts(item.choices, `${what}.choices`, 2);
+    else if (item.choices !== undefined) text(item.choices, `${what}.choices`);
+    if (item.answer !== undefined) text(item.answer, `${what}.answer`);
+    if (item.answerBase !== undefined) whole(item.answerBase, `${what}.answerBase`, 0, 1);
+    if ((kind === 'choice' || kind === 'partial') && (item.choices === undefined || item.answer === undefined))
+      fail(`kind ${kind} needs ${what}.choices and ${what}.answer`);
+  };
   if (!isObject(fields)) return fail('fields must be an object');
   known(fields, ['prompt', 'choices', 'answer', 'answerBase'], 'fields');
   text(fields.prompt, 'fields.prompt');
-  if (Array.isArray(fields.choices)) texts(fields.choices, 'fields.choices', 2);
-  else if (fields.choices !== undefined) text(fields.choices, 'fields.choices');
-  if (fields.answer !== undefined) text(fields.answer, 'fields.answer');
-  if (fields.answerBase !== undefined) whole(fields.answerBase, 'fields.answerBase', 0, 1);
-  if ((kind === 'choice' || kind === 'partial') && (fields.choices === undefined || fields.answer === undefined))
-    fail(`kind ${kind} needs fields.choices and fields.answer`);
+  fieldNames(fields, 'fields');
+  const { layouts = [] } = task;
+  if (!Array.isArray(layouts) || layouts.length > MAX_LAYOUTS) return fail(`layouts must be a list of at most ${MAX_LAYOUTS}`);
+  for (const layout of layouts as unknown[]) {
+    if (!isObject(layout)) return fail('a layout must be an object');
+    known(layout, ['name', 'expand', 'prompt', 'choices', 'answer', 'answerBase', 'clean'], 'a layout');
+    text(layout.name, 'layouts.name');
+    text(layout.prompt, 'layouts.prompt');
+    if (layout.expand !== undefined) texts(layout.expand, 'layouts.expand', 1);
+    if (layout.clean !== undefined && layout.clean !== 'brackets') fail('layouts.clean must be brackets');
+    fieldNames(layout, 'layouts');
+  }
   if (frame !== undefined) {
     if (!isObject(frame)) return fail('frame must be an object');
     known(frame, ['prefix', 'suffix'], 'frame');
@@ -112,18 +129,24 @@ export function validateTask(value: unknown): EvaluationTask {
   let possible = METRICS[kind];
   if (kind === 'generate') {
     if (!isObject(generation)) return fail('kind generate needs generation');
-    known(generation, ['maxTokens', 'stop', 'score'], 'generation');
+    known(generation, ['maxTokens', 'stop', 'score', 'program'], 'generation');
     whole(generation.maxTokens, 'generation.maxTokens', 1, 65_536);
     if (texts(generation.stop, 'generation.stop', 0).includes('')) fail('generation.stop holds an empty text');
     if (!Object.hasOwn(SCORED, String(generation.score))) fail(`generation.score must be one of ${Object.keys(SCORED).join(', ')}`);
     possible = SCORED[String(generation.score)] as readonly MetricName[];
-    if (generation.score !== 'none' && fields.answer === undefined) fail('a scored generation needs fields.answer');
+    const isProgram = generation.score === 'python';
+    if (isProgram) {
+      if (text(generation.program, 'generation.program').split(COMPLETION).length !== 2)
+        fail(`generation.program must hold one ${COMPLETION}`);
+    } else if (generation.program !== undefined) fail('generation.program needs generation.score python');
+    else if (generation.score !== 'none' && fields.answer === undefined) fail('a scored generation needs fields.answer');
   } else if (generation !== undefined) fail(`kind ${kind} takes no generation`);
   for (const metric of metrics)
     if (!possible.includes(metric as MetricName)) fail(`metric ${JSON.stringify(metric)} is not one of ${possible.join(', ') || 'none'}`);
-  for (const template of [task.prompt as string, String(fewShot.description ?? '')])
+  const templates = [task.prompt, fewShot.description, isObject(generation) ? generation.program : undefined];
+  for (const template of [...templates, ...(layouts as readonly Fields[]).map(({ prompt }) => prompt)])
     try {
-      fieldsOf(template);
+      fieldsOf(typeof template === 'string' ? template : '');
     } catch (error) {
       fail((error as Error).message);
     }

@@ -1,4 +1,5 @@
 import type { EvaluationTask } from '../task/task.js';
+import { questionLayouts } from './question-layouts.js';
 
 export const arcChallenge: EvaluationTask = {
   name: 'arc_challenge',
@@ -7,6 +8,7 @@ export const arcChallenge: EvaluationTask = {
   kind: 'choice',
   data: { files: ['arc_challenge/test.jsonl'], fewShotFiles: ['arc_challenge/train.jsonl'], origin: 'hf:allenai/ai2_arc' },
   fields: { prompt: 'prompt', choices: 'choices', answer: 'answer' },
+  layouts: questionLayouts('allenai/ai2_arc', 'Question: {{question}}\nAnswer:'),
   prompt: '{{prompt}}',
   fewShot: { count: 0, order: 'sample' },
   metrics: ['acc_norm', 'acc'],

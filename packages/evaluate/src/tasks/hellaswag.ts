@@ -11,6 +11,15 @@ export const hellaswag: EvaluationTask = {
     origin: 'hf:Rowan/hellaswag',
   },
   fields: { prompt: 'prompt', choices: 'choices', answer: 'answer' },
+  layouts: [
+    {
+      name: 'Rowan/hellaswag',
+      prompt: '{{activity_label}}: {{ctx_a}} {{ctx_b|capitalized}}',
+      choices: 'endings',
+      answer: 'label',
+      clean: 'brackets',
+    },
+  ],
   prompt: '{{prompt}}',
   fewShot: { count: 0, order: 'sample' },
   metrics: ['acc_norm', 'acc'],

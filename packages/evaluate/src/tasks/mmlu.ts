@@ -7,6 +7,7 @@ export const mmlu: EvaluationTask = {
   kind: 'choice',
   data: { files: ['mmlu/test.jsonl'], fewShotFiles: ['mmlu/dev.jsonl'], origin: 'hf:cais/mmlu' },
   fields: { prompt: 'prompt', choices: 'choices', answer: 'answer' },
+  layouts: [{ name: 'cais/mmlu', prompt: '{{question|trimmed}}', choices: 'choices', answer: 'answer' }],
   frame: { prefix: 'Question: ', suffix: '\nAnswer:' },
   prompt: '{{prompt}}\n{{choices}}\nAnswer:',
   choiceForm: 'letter',

@@ -1,4 +1,5 @@
 import type { EvaluationTask } from '../task/task.js';
+import { questionLayouts } from './question-layouts.js';
 
 export const openbookqa: EvaluationTask = {
   name: 'openbookqa',
@@ -7,6 +8,7 @@ export const openbookqa: EvaluationTask = {
   kind: 'choice',
   data: { files: ['openbookqa/test.jsonl'], fewShotFiles: ['openbookqa/train.jsonl'], origin: 'hf:allenai/openbookqa' },
   fields: { prompt: 'prompt', choices: 'choices', answer: 'answer' },
+  layouts: questionLayouts('allenai/openbookqa', '{{question_stem}}'),
   prompt: '{{prompt}}',
   fewShot: { count: 0, order: 'sample' },
   metrics: ['acc_norm', 'acc'],
