@@ -5,7 +5,7 @@ import { findAsk } from './find-ask.mjs';
 import { OWN_WINDOW } from './open-run.mjs';
 
 /** Of the windows of the text, every so many-th is read when looking for what to ask for. */
-const PROBE_EVERY = 2;
+const PROBE_EVERY = 4;
 
 /**
  * Does one piece of work and writes its file.
@@ -40,7 +40,7 @@ export async function measurePiece(piece, run, curves) {
     speed: { rounds: isRun ? options.speedRounds : 0 },
     ...(curve?.oracle && { textScores: scoringOf(curve, run) }),
     ...(part === 'tasks' && { tasks: run.tasks }),
-    ...(part === 'texts' && { perplexity: { text, window }, ...(curve && { agreement: { text, window } }) }),
+    ...(part === 'texts' && { perplexity: { text, window, stride: window - 1 }, ...(curve && { agreement: { text, window } }) }),
     ...(part === 'own' && { agreement: { text: own, window: OWN_WINDOW } }),
   };
   const results = await evaluateOnce(whole, run);
