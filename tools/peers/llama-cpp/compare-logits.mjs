@@ -7,6 +7,7 @@
 import { open, readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { argmax, klDivergence } from '../distributions.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -60,28 +61,3 @@ console.log(values.json ? JSON.stringify(report) : report);
 await runner.close();
 await model.close();
 await file.close();
-
-function argmax(row) {
-  let best = 0;
-  for (let i = 1; i < row.length; i++) if (row[i] > row[best]) best = i;
-  return best;
-}
-
-function logSumExp(row) {
-  let highest = Number.NEGATIVE_INFINITY;
-  for (const x of row) if (x > highest) highest = x;
-  let sum = 0;
-  for (const x of row) sum += Math.exp(x - highest);
-  return highest + Math.log(sum);
-}
-
-function klDivergence(p, q) {
-  const pSum = logSumExp(p);
-  const qSum = logSumExp(q);
-  let sum = 0;
-  for (let i = 0; i < p.length; i++) {
-    const logP = p[i] - pSum;
-    sum += Math.exp(logP) * (logP - (q[i] - qSum));
-  }
-  return sum;
-}

@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { repositoryRoot } from '../../workspace/packages.mjs';
+import { argmax, klDivergence } from '../distributions.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -114,25 +115,3 @@ const report = {
 console.log(values.json ? JSON.stringify(report) : report);
 await runner.close();
 await model.close();
-
-function argmax(row) {
-  let best = 0;
-  for (let i = 1; i < row.length; i++) if (row[i] > row[best]) best = i;
-  return best;
-}
-
-function logSumExp(row) {
-  let highest = Number.NEGATIVE_INFINITY;
-  for (const x of row) if (x > highest) highest = x;
-  let sum = 0;
-  for (const x of row) sum += Math.exp(x - highest);
-  return highest + Math.log(sum);
-}
-
-function klDivergence(p, q) {
-  const pSum = logSumExp(p);
-  const qSum = logSumExp(q);
-  let sum = 0;
-  for (let i = 0; i < p.length; i++) sum += Math.exp(p[i] - pSum) * (p[i] - pSum - (q[i] - qSum));
-  return sum;
-}
