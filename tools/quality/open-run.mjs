@@ -71,7 +71,7 @@ export async function openRun(options) {
     keepSettings(join(out, 'settings.json'), settings);
     const common = { model, runner: engine.runner, engine, adapter, evaluation, scheduler, train, options, seed: SEED, text, close };
     const profile = await keepProfile(join(out, 'profile.json'), common, log);
-    const own = await keepOwnText(join(out, 'own-text.json'), common, log);
+    const own = await keepOwnText(join(out, 'answers.json'), common, log);
     const tasks = [];
     if (options.needsTasks) {
       for (const name of TASKS) {
