@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { smallDisk } from '@gateskip/test-support/small-disk';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildProgram, removeProgram, start } from './support/built-program.js';
 import { documentOf, type ErrorDocument, testFolder } from './support/command-line.js';
 import { FakeHub, sha256 } from './support/fake-hub.js';
-import { smallDisk } from './support/small-disk.js';
 import { writeTinyModel } from './support/tiny-model.js';
 
 const kib = 1024;

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { smallDisk } from '@gateskip/test-support/small-disk';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { entryFolder } from '../src/source/cache.js';
 import { FakeHub, sha256 } from './support/fake-hub.js';
 import { testFolder } from './support/folder.js';
 import { bundleProcess, OwnProcess, removeBundle } from './support/own-process.js';
-import { smallDisk } from './support/small-disk.js';
 import type { ListedFile, Step } from './support/source-process.js';
 import { buildWheel } from './support/zip-bytes.js';
 
