@@ -1,0 +1,15 @@
+import { attentionCoreMacs, branchKind, type KvMode, rowCosts } from '@gateskip/gate';
+import type { ModelConfig } from '@gateskip/model';
+
+/** MACs that a skipping row saves in a branch, its gate not counted, at the mean context of a micro-batch: [2L]. */
+export function branchSavings(config: ModelConfig, kv: KvMode, segmentLengths: Int32Array): Float64Array {
+  let rows = 0;
+  let visible = 0;
+  for (const length of segmentLengths) {
+    rows += length;
+    visible += (length * (length + 1)) / 2;
+  }
+  const costs = rowCosts(config);
+  const attention = costs.attentionProjections + attentionCoreMacs(config, visible / rows) - (kv === 'project' ? costs.kvProjections : 0);
+  return Float64Array.from({ length: 2 * config.layers }, (_, branch) => (branchKind(branch) === 'attention' ? attention : costs.mlp));
+}

@@ -1,0 +1,267 @@
+import type { Trainer } from '@gateskip/backend';
+import { AbortedError, InvalidArgumentError, UnsupportedError } from '@gateskip/errors';
+import { branchCount, type Calibration, type GateSet } from '@gateskip/gate';
+import { assertAdapterFits, type GateAdapter, readAdapter, writeAdapter } from '@gateskip/model';
+import { packMicroBatches } from '../data/pack-micro-batches.js';
+import type { MicroBatch } from '../data/training-text.js';
+import { AdamW } from '../optimizer/adam-w.js';
+import { calibrateTrained } from './calibrate-trained.js';
+import { trainingCurveSvg } from './curve-svg.js';
+import { TrainingDivergedError } from './errors.js';
+import { type HeldOutCurve, heldOutCurve } from './held-out-curve.js';
+import { RunClock } from './run-clock.js';
+import { RunFolder } from './run-folder.js';
+import { type RunState, restoreRun, runCheckpoint } from './run-state.js';
+import { SkipPlanner, type SkipPlannerOptions } from './skip-planner.js';
+import { droppedBranches, protectedBranches, startGates } from './start-gates.js';
+import { TextStream } from './text-stream.js';
+import { timeShares } from './time-shares.js';
+import type { TrainPhase, TrainProgress, TrainRequest, TrainResult } from './train-request.js';
+import { emptyCalibration, trainedAdapter } from './trained-adapter.js';
+import { type TaughtBatch, teach } from './training-input.js';
+import { groupRates, trainingLoop } from './training-loop.js';
+
+const START = 'start.safetensors';
+
+/**
+ * Trains an adapter by a recipe: gates from the closed-form fit (or as the recipe says), updates on packed text against the
+ * dense model's predictions, looks at the held-out curve, checkpoints, and a calibrated curve at the end.
+ *
+ * With a folder the run can be killed at any moment and resumed: it loses at most the time since the last checkpoint, and on
+ * a deterministic backend it ends in the same bits as one that was never interrupted (runs with a deadline excepted: their
+ * schedule follows the clock).
+ *
+ * @throws RecipeInvalidError, RunFolderError, CheckpointInvalidError, TrainingDivergedError, UnsupportedError,
+ *   InvalidArgumentError, AbortedError (after a checkpoint), and what fit, trainer and teacher throw
+ */
+export async function trainAdapter(request: TrainRequest): Promise<TrainResult> {
+  const { model, recipe, text, signal } = request;
+  const startedMs = performance.now();
+  const { config } = model;
+  if (!request.backend.loadTrainer)
+    throw new UnsupportedError(`Backend ${request.backend.name} cannot train.`, 'Use cpu or reference.', { what: request.backend.name });
+  if (text.train.length === 0 || text.heldOut.length === 0)
+    throw new InvalidArgumentError('Training needs text to train on and text held out.', 'Give a longer text.', { what: 'text' });
+  const isStatic = recipe.skip.rule === 'static';
+  const dropped = droppedBranches(recipe, request);
+  const kept = isStatic
+    ? Array.from({ length: branchCount(config) }, (_, branch) => branch).filter((branch) => !dropped.includes(branch))
+    : protectedBranches(recipe, config);
+  const folder =
+    request.folder === undefined
+      ? undefined
+      : await RunFolder.open(request.folder, { recipe, model: model.fingerprint, text: text.fingerprint }, request.resume ?? false);
+  const found = request.resume ? await folder?.newest() : undefined;
+  const shares = timeShares(request, startedMs);
+
+  const gates = await gatesToStartFrom();
+  const startMs = performance.now() - startedMs;
+  report('load', 0, 1);
+  const trainer = await request.backend.loadTrainer(model, {
+    gates,
+    ...(recipe.lora && { lora: { ...recipe.lora, seed: recipe.seed } }),
+    trainable: recipe.trainable,
+    detachGateInput: recipe.detachGateInput,
+    maxRows: recipe.batch.rows,
+    ...(request.threads !== undefined && { threads: request.threads }),
+    ...(request.extra && { extra: request.extra }),
+    onProgress: (share) => report('load', share, 1),
+    ...(signal && { signal }),
+  });
+  try {
+    return await run(trainer);
+  } finally {
+    await trainer.close();
+  }
+
+  function report(phase: TrainPhase, done: number, total: number, training?: TrainProgress['training']): void {
+    request.onProgress?.({ phase, done, total, ...(training && { training }) });
+  }
+
+  /** Kept in the folder: what is not trained of them is not in the checkpoints. */
+  async function gatesToStartFrom(): Promise<GateSet> {
+    if (found && folder) {
+      const adapter = await readAdapter(folder.file(START));
+      assertAdapterFits(adapter, model);
+      return adapter.gates;
+    }
+    const gates = await startGates(request, dropped, shares.fitTokens, ({ phase, done, total }) => report(phase, done, total));
+    if (folder) {
+      const { name, provenance } = request;
+      const calibration = emptyCalibration(config.layers, { ...recipe, protectedBranches: kept });
+      const identity = { formatVersion: 1, modelFingerprint: model.fingerprint, modelName: config.name, layers: config.layers } as const;
+      await writeAdapter(folder.file(START), { ...identity, name, gates, calibration, provenance });
+    }
+    return gates;
+  }
+
+  async function run(trainer: Trainer): Promise<TrainResult> {
+    const plannerOptions: SkipPlannerOptions = {
+      config,
+      spec: gates.spec,
+      rule: recipe.skip.rule,
+      kv: recipe.kv,
+      pinnedTokens: recipe.pinnedTokens,
+      protectedBranches: kept,
+    };
+    const planner = new SkipPlanner(plannerOptions);
+    const { beta1, beta2, weightDecay } = recipe.optimizer;
+    const optimizer = new AdamW(trainer.parameters, { beta1, beta2, weightDecay, scales: groupRates(trainer, recipe) });
+    const parts = { trainer, optimizer, planner };
+    const state: RunState = found
+      ? restoreRun(found.checkpoint, found.path, parts)
+      : {
+          step: 0,
+          tokens: 0,
+          progress: 0,
+          elapsedMs: 0,
+          position: { epoch: 0, index: 0 },
+          lookedAt: 0,
+          lookMs: 0,
+          looks: [],
+          heldOutTokens: 0,
+          corrections: [],
+        };
+    await folder?.trimLog(state.step);
+
+    const judged = await heldOutBatches(trainer, state);
+    const budgets = isStatic ? [1] : recipe.heldOut.budgets;
+    const look = async (): Promise<HeldOutCurve> => {
+      const lookStartedMs = performance.now();
+      const corrections = new Map(state.corrections);
+      const at = { step: state.step, tokens: state.tokens };
+      const fresh = new SkipPlanner(plannerOptions);
+      const curve = await heldOutCurve(trainer, fresh, judged, budgets, at, corrections, signal);
+      state.corrections = [...corrections];
+      state.lookMs = performance.now() - lookStartedMs;
+      await folder?.log({ kind: 'look', ...curve, ms: state.lookMs });
+      await folder?.write('curve.svg', trainingCurveSvg([...state.looks, curve], `${config.name}, recipe ${recipe.name}`));
+      return curve;
+    };
+    if (state.looks.length === 0) {
+      report('look', 0, 1);
+      state.looks.push(await look());
+    }
+    const calibrationBatches = shares.calibration(state.lookMs, judged, text.heldOut);
+    const clock = new RunClock(recipe.tokens, shares.trainUntil(state.lookMs, judged, calibrationBatches));
+    const trainStartedMs = performance.now();
+    const tokensBefore = state.tokens;
+    let savedAtMs = performance.now();
+
+    const save = async (): Promise<void> => {
+      if (!folder) return;
+      await folder.writeCheckpoint(state.step, runCheckpoint(state, parts));
+      await writeAdapter(folder.file('adapter.safetensors'), trainedAdapter(request, trainer, draftCalibration(state.looks.at(-1)!)));
+      savedAtMs = performance.now();
+    };
+
+    let ended: 'tokens' | 'time' | 'patience';
+    try {
+      if (!found) await save();
+      ended = await trainingLoop({
+        recipe,
+        trainer,
+        optimizer,
+        planner,
+        stream: new TextStream(text.train, { rows: recipe.batch.rows, seed: recipe.seed }, state.position),
+        teacher: request.teacher,
+        clock,
+        state,
+        look,
+        lastCheckpoint: () => folder?.lastCheckpoint,
+        onStep: async (step) => {
+          await folder?.log({ kind: 'step', ...step });
+          const tokensPerSecond = (1000 * (state.tokens - tokensBefore)) / (performance.now() - trainStartedMs);
+          report('train', Math.round(1e4 * state.progress), 1e4, {
+            step: state.step,
+            tokens: state.tokens,
+            loss: step.loss,
+            tokensPerSecond,
+            leftMs: clock.leftMs(recipe.tokens - state.tokens, step.tokens),
+            curve: state.looks.at(-1)!,
+          });
+        },
+        afterStep: async () => {
+          if (performance.now() - savedAtMs >= 1000 * recipe.checkpointSeconds) await save();
+        },
+        ...(signal && { signal }),
+      });
+    } catch (error) {
+      // What diverged must not be gone on from; everything else may.
+      if (!(error instanceof TrainingDivergedError)) await save();
+      throw error;
+    }
+    const trainMs = performance.now() - trainStartedMs;
+    if (state.looks.at(-1)!.step < state.step) {
+      report('look', 0, 1);
+      state.looks.push(await look());
+      state.lookedAt = state.tokens;
+    }
+    await save();
+
+    const calibrateStartedMs = performance.now();
+    const calibration = await calibrateTrained({
+      trainer,
+      planner,
+      batches: calibrationBatches,
+      kv: recipe.kv,
+      protectedBranches: kept,
+      pinnedTokens: recipe.pinnedTokens,
+      isStatic,
+      onProgress: (done, total) => report('calibrate', done, total),
+      ...(signal && { signal }),
+    });
+    const adapter: GateAdapter = trainedAdapter(request, trainer, calibration);
+    if (folder) await writeAdapter(folder.file('adapter.safetensors'), adapter);
+    if (signal?.aborted) throw new AbortedError('Training');
+    const endMs = performance.now();
+    return {
+      adapter,
+      report: {
+        steps: state.step,
+        tokens: state.tokens,
+        epochs: state.position.epoch + 1,
+        parameters: trainer.parameters.reduce((sum, { value }) => sum + value.length, 0),
+        start: state.looks[0]!,
+        trained: state.looks.at(-1)!,
+        looks: state.looks,
+        heldOutTokens: judged.reduce((sum, { batch }) => sum + batch.tokens.length, 0),
+        ended,
+        tokensPerSecond: (1000 * (state.tokens - tokensBefore)) / trainMs,
+        timingsMs: { start: startMs, train: trainMs, calibrate: endMs - calibrateStartedMs, total: endMs - startedMs },
+        trainer: { backend: trainer.backend, ...trainer.details },
+      },
+    };
+  }
+
+  /** Taught once; a run that goes on looks at the same ones. */
+  async function heldOutBatches(trainer: Trainer, state: RunState): Promise<TaughtBatch[]> {
+    const all = packMicroBatches(text.heldOut, { rows: recipe.batch.rows, seed: recipe.seed, epoch: 0 });
+    const wanted = state.heldOutTokens || recipe.heldOut.tokens;
+    const judged: TaughtBatch[] = [];
+    let tokens = 0;
+    let limit = wanted;
+    for (const batch of all as readonly MicroBatch[]) {
+      if (judged.length > 0 && tokens + batch.tokens.length > limit) break;
+      report('look', Math.min(tokens, limit), limit);
+      const taught = await teach(batch, request.teacher, signal);
+      judged.push(taught);
+      tokens += batch.tokens.length;
+      if (judged.length === 1 && state.heldOutTokens === 0) limit = Math.min(wanted, await shares.heldOutTokens(trainer, taught));
+    }
+    state.heldOutTokens = tokens;
+    return judged;
+  }
+
+  /** Of the points of a look: good enough to try an adapter that is still being trained. */
+  function draftCalibration({ points }: HeldOutCurve): Calibration {
+    const draft = emptyCalibration(config.layers, { ...recipe, protectedBranches: kept });
+    if (recipe.skip.rule === 'branch-quantile') return draft;
+    const curve = [{ threshold: 0, skip: 0, net: 1 - points[0]!.netSaved }];
+    for (const { value, skipShare, netSaved } of points.slice(1)) {
+      const last = curve.at(-1)!;
+      if (value > last.threshold && skipShare > last.skip) curve.push({ threshold: value, skip: skipShare, net: 1 - netSaved });
+    }
+    return { ...draft, tokens: 0, curve };
+  }
+}

@@ -1,0 +1,81 @@
+import type { Backend } from '@gateskip/backend';
+import type { AdapterProvenance, GateAdapter, Model } from '@gateskip/model';
+import type { Teacher, TrainingText } from '../data/training-text.js';
+import type { ModelProfile } from '../profile/model-profile.js';
+import type { FitPhase } from '../progress.js';
+import type { TrainingRecipe } from '../recipes/recipe.js';
+import type { HeldOutCurve } from './held-out-curve.js';
+
+/** Phases of training, in their order; those of the fit come first where a recipe starts with it. */
+export type TrainPhase = FitPhase | 'load' | 'look' | 'train' | 'calibrate';
+
+export interface TrainProgress {
+  readonly phase: TrainPhase;
+  readonly done: number;
+  readonly total: number;
+  /** While training. */
+  readonly training?: {
+    readonly step: number;
+    readonly tokens: number;
+    /** Of the last update. */
+    readonly loss: number;
+    readonly tokensPerSecond: number;
+    readonly leftMs: number;
+    /** The last look at the held-out curve. */
+    readonly curve: HeldOutCurve;
+  };
+}
+
+export interface TrainRequest {
+  readonly model: Model;
+  /** Must bring a trainer (`loadTrainer`). */
+  readonly backend: Backend;
+  readonly recipe: TrainingRecipe;
+  readonly text: TrainingText;
+  /** The dense model's predictions; not closed here. */
+  readonly teacher: Teacher;
+  /** Name of the adapter. */
+  readonly name: string;
+  readonly provenance: AdapterProvenance;
+  /** Gates and stand-ins to start from, where the recipe would fit them. */
+  readonly start?: GateAdapter;
+  /** For recipes that drop branches by it. */
+  readonly profile?: ModelProfile;
+  /** Where the run keeps its state; absent: nowhere, and nothing can be resumed. */
+  readonly folder?: string;
+  /** Go on with the run of the folder; one that is not there yet begins. Default false: a folder with a run is refused. */
+  readonly resume?: boolean;
+  /** Worker threads of the backend. */
+  readonly threads?: number;
+  /** Options of one backend only, for its trainer. */
+  readonly extra?: Readonly<Record<string, string | number | boolean>>;
+  /** Ends the run early: `performance.now()` by which everything should be done, calibration included. */
+  readonly deadlineMs?: number;
+  readonly onProgress?: (progress: TrainProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface TrainReport {
+  readonly steps: number;
+  readonly tokens: number;
+  readonly epochs: number;
+  /** Numbers that were trained. */
+  readonly parameters: number;
+  /** Before the first update. */
+  readonly start: HeldOutCurve;
+  readonly trained: HeldOutCurve;
+  /** All looks, the first and the last included. */
+  readonly looks: readonly HeldOutCurve[];
+  readonly heldOutTokens: number;
+  /** Why it ended. */
+  readonly ended: 'tokens' | 'time' | 'patience';
+  readonly tokensPerSecond: number;
+  readonly timingsMs: { readonly start: number; readonly train: number; readonly calibrate: number; readonly total: number };
+  /** What the trainer ran on. */
+  readonly trainer: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface TrainResult {
+  readonly adapter: GateAdapter;
+  readonly report: TrainReport;
+}

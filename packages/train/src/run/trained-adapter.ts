@@ -1,0 +1,76 @@
+import type { Trainer } from '@gateskip/backend';
+import { branchCount, type Calibration, type GateParameters, type GateSet } from '@gateskip/gate';
+import { type BackboneChanges, type GateAdapter, type LayerMatrix, type LoraFactors, loraNames, normNames } from '@gateskip/model';
+import type { TrainingRecipe } from '../recipes/recipe.js';
+import type { TrainRequest } from './train-request.js';
+
+/** The gates as they are now, not live. */
+export function copyGates(gates: GateSet): GateSet {
+  const copies = new Map<GateParameters, GateParameters>();
+  const copyOf = (gate: GateParameters): GateParameters => {
+    // Shared gates repeat the same object, and do so in the copy.
+    const known = copies.get(gate);
+    if (known) return known;
+    const copy = Object.fromEntries(
+      Object.entries(gate).map(([name, values]) => [name, (values as Float32Array).slice()]),
+    ) as unknown as GateParameters;
+    copies.set(gate, copy);
+    return copy;
+  };
+  return {
+    ...gates,
+    gates: gates.gates.map(copyOf),
+    ...(gates.standIns && { standIns: gates.standIns.map((standIn) => standIn.slice()) }),
+  };
+}
+
+/** What was trained as an adapter, with a calibration measured elsewhere. */
+export function trainedAdapter(request: TrainRequest, trainer: Trainer, calibration: Calibration): GateAdapter {
+  const { model, name, provenance, recipe } = request;
+  const backbone = backboneChanges(trainer, recipe);
+  return {
+    formatVersion: backbone ? 2 : 1,
+    name,
+    modelFingerprint: model.fingerprint,
+    modelName: model.config.name,
+    layers: model.config.layers,
+    gates: copyGates(trainer.gates!),
+    ...(backbone && { backbone }),
+    calibration,
+    provenance,
+  };
+}
+
+/** What was trained of the model itself: copies. */
+function backboneChanges({ parameters, config }: Trainer, { lora }: TrainingRecipe): BackboneChanges | undefined {
+  const values = new Map(parameters.map(({ name, value }) => [name, value]));
+  const norms = new Map(normNames(config.layers).flatMap((name) => (values.has(name) ? [[name, values.get(name)!.slice()] as const] : [])));
+  if (lora === undefined && norms.size === 0) return undefined;
+  const factors = (layer: number): Partial<Record<LayerMatrix, LoraFactors>> =>
+    Object.fromEntries(
+      (lora?.matrices ?? []).map((matrix) => {
+        const { down, up } = loraNames(layer, matrix);
+        return [matrix, { down: values.get(down)!.slice(), up: values.get(up)!.slice() }];
+      }),
+    );
+  return {
+    ...(lora && { lora: { ...lora, layers: Array.from({ length: config.layers }, (_, layer) => factors(layer)) } }),
+    ...(norms.size > 0 && { norms }),
+  };
+}
+
+/** A calibration that serves no budget, until there is a measured one. */
+export function emptyCalibration(
+  layers: number,
+  options: { kv: Calibration['kv']; protectedBranches: readonly number[]; pinnedTokens: number },
+): Calibration {
+  return {
+    kv: options.kv,
+    tokens: 0,
+    protectedBranches: [...options.protectedBranches].sort((a, b) => a - b),
+    pinnedTokens: options.pinnedTokens,
+    curve: [{ threshold: 0, skip: 0, net: 1 }],
+    levels: [0, 1],
+    branchQuantiles: Array.from({ length: branchCount({ layers }) }, () => [0, 1]),
+  };
+}
