@@ -11,6 +11,7 @@ import { addModelsCommand } from './commands/models.js';
 import { addProfileCommand } from './commands/profile.js';
 import { addPullCommand } from './commands/pull.js';
 import { addRunCommand } from './commands/run.js';
+import { addTrainCommand } from './commands/train.js';
 import { exitCodeHelp } from './exit-codes.js';
 import { readVersion } from './version.js';
 
@@ -39,6 +40,7 @@ export function createProgram(context: CommandContext): Command {
   addPullCommand(program, context);
   addModelsCommand(program, context);
   addFitCommand(program, context);
+  addTrainCommand(program, context);
   addProfileCommand(program, context);
   addInspectCommand(program, context);
   addBenchCommand(program, context);

@@ -13,6 +13,7 @@ import { RunClock } from './run-clock.js';
 import { RunFolder } from './run-folder.js';
 import { type RunState, restoreRun, runCheckpoint } from './run-state.js';
 import { SkipPlanner, type SkipPlannerOptions } from './skip-planner.js';
+import { takeBackbone } from './start-backbone.js';
 import { droppedBranches, protectedBranches, startGates } from './start-gates.js';
 import { TextStream } from './text-stream.js';
 import { timeShares } from './time-shares.js';
@@ -108,6 +109,7 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     const { beta1, beta2, weightDecay } = recipe.optimizer;
     const optimizer = new AdamW(trainer.parameters, { beta1, beta2, weightDecay, scales: groupRates(trainer, recipe) });
     const parts = { trainer, optimizer, planner };
+    if (!found && request.start) takeBackbone(trainer, recipe, request.start);
     const state: RunState = found
       ? restoreRun(found.checkpoint, found.path, parts)
       : {

@@ -37,7 +37,7 @@ export interface TrainRequest {
   /** Name of the adapter. */
   readonly name: string;
   readonly provenance: AdapterProvenance;
-  /** Gates and stand-ins to start from, where the recipe would fit them. */
+  /** Gates, stand-ins, low-rank additions and norms to start from, in place of what the recipe would begin with. */
   readonly start?: GateAdapter;
   /** For recipes that drop branches by it. */
   readonly profile?: ModelProfile;
