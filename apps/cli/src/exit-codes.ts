@@ -19,6 +19,7 @@ const environmentCodes: ReadonlySet<string> = new Set([
   'GS_DISK_FULL',
   'GS_DOWNLOAD',
   'GS_DOWNLOAD_MISMATCH',
+  'GS_EVAL_EXECUTE',
   'GS_INSUFFICIENT_MEMORY',
   'GS_PEER_FAILED',
   'GS_PEER_MISSING',

@@ -200,6 +200,7 @@ describe('programs', () => {
     expect(documentOf<EvaluationResults>(kept).data.humaneval).toMatchObject({ metrics: [], unscored: { metrics: ['pass@1'] } });
     const ran = await commandLine([...words, place, '--json', '--execute-generated-code']);
     if (ran.code !== 0) {
+      expect(ran.code).toBe(3);
       // Without a Python that can be limited, that is said; nothing else is accepted.
       expect(documentOf<ErrorDocument>(ran).error.code).toBe('GS_EVAL_EXECUTE');
       return;
