@@ -81,10 +81,18 @@ export async function writeAnswers(request: WriteAnswersRequest): Promise<Writte
       // The others write what is not needed any more.
       stop.abort();
     };
-    const workers = await Promise.allSettled(Array.from({ length: request.parallel }, work));
+    let failure: { readonly reason: unknown } | undefined;
+    const workUntilFailure = async (): Promise<void> => {
+      await work().catch((reason: unknown) => {
+        // What others are told because of this is no failure of its own.
+        if (!stop.signal.aborted) failure = { reason };
+        stop.abort();
+      });
+    };
+    await Promise.all(Array.from({ length: request.parallel }, workUntilFailure));
     await cache?.write(answers, true);
     if (signal?.aborted) throw new AbortedError('Writing the training text');
-    if (total < tokens) throw (workers.find(({ status }) => status === 'rejected') as PromiseRejectedResult).reason;
+    if (failure !== undefined) throw (failure as { readonly reason: unknown }).reason;
   } finally {
     signal?.removeEventListener('abort', abort);
     await close();

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Runner } from '@gateskip/backend';
 import { referenceBackend } from '@gateskip/backend-reference';
 import { createEngine } from '@gateskip/engine';
 import { AbortedError, InvalidArgumentError } from '@gateskip/errors';
@@ -147,6 +148,32 @@ describe('generateTrainingText', () => {
     const [other] = shardsIn((await generate({ tokens: 1600, seed: 5, cacheFolder: testFolder() })).report.folder as string);
     writeFileSync(shards[0] as string, readFileSync(other as string));
     expect(textOf(await generate({ tokens: 1600, cacheFolder }))).toEqual(whole);
+  });
+
+  it('ends at the first failure and keeps what was written', async () => {
+    const cacheFolder = testFolder();
+    let steps = 0;
+    const failing = {
+      ...referenceBackend,
+      load: async (...given: Parameters<typeof referenceBackend.load>) => {
+        const runner = await referenceBackend.load(...given);
+        const step: Runner['step'] = (...args) => (++steps > 120 ? Promise.reject(new Error('device lost')) : runner.step(...args));
+        return new Proxy(runner, {
+          get: (target, name) => {
+            const value = name === 'step' ? step : (Reflect.get(target, name) as unknown);
+            return typeof value === 'function' ? value.bind(target) : value;
+          },
+        });
+      },
+    };
+    const options = { model, prompts, tokens: 1500, maxAnswerTokens: 20, parallel: 4, license: 'CC0-1.0', cacheFolder };
+    const error = await generateTrainingText({ ...options, backend: failing }).catch((thrown: unknown) => thrown);
+    expect(error).not.toBeInstanceOf(AbortedError);
+    expect(String((error as Error).cause ?? error)).toContain('device lost');
+    expect(steps).toBeLessThan(140);
+    const resumed = await generateTrainingText({ ...options, backend: referenceBackend });
+    expect(resumed.report.cachedTokens).toBeGreaterThan(0);
+    expect(textOf(resumed)).toEqual(textOf(await generate()));
   });
 
   it('says what is wrong', async () => {
