@@ -5,6 +5,7 @@
 #include "kernel-attention.h"
 #include "kernel-kv-rows.h"
 #include "kernel-logits.h"
+#include "kernel-low-rank.h"
 #include "kernel-matmul.h"
 #include "kernel-rows.h"
 #include "kernels.h"
@@ -33,7 +34,9 @@ constexpr Kernels kernelTable() {
                  AttentionOf<S>::joinSpan,
                  AttentionOf<S>::divideBySums,
                  LogitsOf<S>::sumExponentials,
-                 LogitsOf<S>::nextAbove};
+                 LogitsOf<S>::nextAbove,
+                 LowRankOf<S>::down,
+                 LowRankOf<S>::up};
 }
 
 }  // namespace gateskip

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "attend-tile.h"
+#include "low-rank-factors.h"
 #include "packed-matrix.h"
 
 namespace gateskip {
@@ -65,6 +66,12 @@ struct Kernels {
   // First index of a group of 16 (from a multiple of 16 on) that holds a number above `bound`; n where there is none. n is a
   // multiple of 16.
   size_t (*nextAbove)(const float* x, size_t from, size_t n, float bound);
+  // out[row, k] = scale * (row k of down . x[row]) for k in begin..end.
+  void (*lowRankDown)(const LowRankDown& down, size_t begin, size_t end, float scale, const float* x, size_t xStride, size_t rows, float* out,
+                      size_t outStride);
+  // out[row, 16 tile ..] += up . inner, for tiles tileBegin..tileEnd and `rows` rows.
+  void (*lowRankUp)(const PackedMatrix& up, size_t tileBegin, size_t tileEnd, const float* inner, size_t innerStride, size_t rows, float* out,
+                    size_t outStride);
 };
 
 }  // namespace gateskip

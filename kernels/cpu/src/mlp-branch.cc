@@ -22,15 +22,23 @@ PackedMatrix slice(const PackedMatrix& m, size_t tile, size_t count) {
 }  // namespace
 
 // One task is a range of the inner columns, block by block: both products, silu and the rounding to int8 for the last
-// product follow one another while the numbers are at hand, and only int8 (or floats, where that product reads floats)
-// leave it.
-Activations StepRun::mlpInner(const LayerWeights& layer, const Activations& x, size_t rows) {
+// product follow one another while the numbers are at hand, and only int8 (or floats, where that product or
+// an addition to it reads floats) leave it.
+Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, size_t rows) {
+  const LayerWeights& layer = weights_.layers[layerIndex];
+  const LayerLowRank& low = weights_.lowRank.layer(layerIndex);
   const PackedMatrix& gate = layer.mlpGate.shape;
   const PackedMatrix& up = layer.mlpUp.shape;
   const bool quantized = layer.mlpDown.shape.quantized();
   const size_t innerStride = roundUp(gate.outputStride(), blockColumns);
   const size_t blocks = innerStride / blockColumns;
-  float* values = quantized ? nullptr : scratch_.inner.ensure(rows * innerStride);
+  // Floats stay too where an addition reads them.
+  float* values = quantized && low.inner.ranks == 0 ? nullptr : scratch_.inner.ensure(rows * innerStride);
+  const size_t ranks = low.mlpInput.ranks;
+  const float* additions = lowRankInner(low.mlpInput, x, rows);
+  const auto add = [&](const LowRankUp& part, size_t tile, size_t end, size_t first, size_t count, float* out) {
+    if (part.present()) kernels_.lowRankUp(slice(part.matrix, tile, end - tile), 0, end - tile, additions + first * ranks + part.first, ranks, count, out, blockColumns);
+  };
   const Activations inner = scratch_.innerInt8.room(values, rows, innerStride, quantized);
   const size_t group = std::min(rows, joinedRows);
   const size_t threadFloats = 2 * group * blockColumns;
@@ -49,12 +57,13 @@ Activations StepRun::mlpInner(const LayerWeights& layer, const Activations& x, s
         if (end - tile < tilesPerBlock) std::fill(g, g + 2 * group * blockColumns, 0.0f);
         kernels_.matmul(slice(gate, tile, end - tile), 0, end - tile, part, count, g, blockColumns);
         kernels_.matmul(slice(up, tile, end - tile), 0, end - tile, part, count, u, blockColumns);
+        add(low.mlpGate, tile, end, first, count, g);
+        add(low.mlpUp, tile, end, first, count, u);
         kernels_.siluMultiply(g, u, g, count * blockColumns);
         for (size_t row = 0; row < count; ++row) {
           const float* joined = g + row * blockColumns;
-          if (quantized)
-            scratch_.innerInt8.quantize(kernels_, innerStride, first + row, block, joined, 1);
-          else
+          if (quantized) scratch_.innerInt8.quantize(kernels_, innerStride, first + row, block, joined, 1);
+          if (values != nullptr)
             std::copy(joined, joined + blockColumns, values + (first + row) * innerStride + block * blockColumns);
         }
       }
@@ -65,15 +74,17 @@ Activations StepRun::mlpInner(const LayerWeights& layer, const Activations& x, s
 
 void StepRun::mlp(size_t branch) {
   const LayerWeights& layer = weights_.layers[branch / 2];
+  const LayerLowRank& low = weights_.lowRank.layer(branch / 2);
   const size_t outStride = layer.mlpDown.shape.outputStride();
   for (size_t pass = 0; pass < 2; ++pass) {
     const std::vector<uint32_t>& rows = pass == 0 ? kept_ : twice_;
     if (rows.empty()) break;
     const bool quantized = layer.mlpGate.shape.quantized() || layer.mlpUp.shape.quantized();
     const Activations x = normRows(rows, layer.mlpNorm, quantized);
-    const Activations inner = mlpInner(layer, x, rows.size());
+    const Activations inner = mlpInner(branch / 2, x, rows.size());
+    const float* additions = lowRankInner(low.inner, inner, rows.size());
     float* product = scratch_.product.ensure(rows.size() * outStride);
-    multiply(pool_, kernels_, {{&layer.mlpDown.shape, product, outStride, rows.size()}}, inner);
+    multiply(pool_, kernels_, {{&layer.mlpDown.shape, product, outStride, rows.size(), &low.mlpDown, additions, low.inner.ranks}}, inner);
     addToStream(branch, rows, outStride, pass);
   }
 }

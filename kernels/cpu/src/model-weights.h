@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "aligned-buffer.h"
+#include "low-rank.h"
 #include "matrix-pack.h"
 #include "packed-cache.h"
 #include "thread-pool.h"
@@ -67,6 +68,8 @@ struct ModelWeights {
   OwnedMatrix output;  // empty where tied
   AlignedBuffer<float> outputNorm;
   std::vector<LayerWeights> layers;
+  // What an adapter adds to the matrices.
+  LowRankModel lowRank;
 
   const PackedMatrix& head() const { return output.shape.data != nullptr ? output.shape : tokenEmbedding.shape; }
   size_t weightBytes() const;

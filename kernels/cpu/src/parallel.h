@@ -15,6 +15,10 @@ struct Product {
   float* out;
   size_t outStride;
   size_t rows;
+  // What is added to the product, where there is such: up . inner, rows of innerStride floats.
+  const LowRankUp* up = nullptr;
+  const float* inner = nullptr;
+  size_t innerStride = 0;
 };
 
 // Products that read the same activations run as one loop over all their tiles.
@@ -34,6 +38,8 @@ inline void multiply(ThreadPool& pool, const Kernels& kernels, std::initializer_
       if (begin < last && begin < end) {
         const size_t stop = std::min(end, last);
         kernels.matmul(*p.weights, begin - base, stop - base, x, p.rows, p.out, p.outStride);
+        if (p.up != nullptr && p.up->present())
+          kernels.lowRankUp(p.up->matrix, begin - base, stop - base, p.inner + p.up->first, p.innerStride, p.rows, p.out, p.outStride);
         begin = stop;
       }
       base = last;

@@ -122,7 +122,7 @@ void StepRun::runBranch(size_t branch) {
 
 // Attention counts its own products where it knows how many rows each query saw.
 void StepRun::count(size_t branch) {
-  const double mlpMacs = 3.0 * static_cast<double>(sizes_.hidden) * static_cast<double>(sizes_.intermediate);
+  const double mlpMacs = 3.0 * static_cast<double>(sizes_.hidden) * static_cast<double>(sizes_.intermediate) + weights_.lowRank.mlpMacs;
   for (size_t row = 0; row < rows_; ++row) {
     const StepPlan& plan = planOf(row);
     const uint32_t planIndex = planOfRow_[row];
@@ -158,6 +158,24 @@ Activations StepRun::quantizeRows(const float* values, size_t rows, size_t strid
   const Activations x = scratch_.int8.room(values, rows, stride, quantized);
   if (quantized) forRows(pool_, rows, 8, [&](size_t i, size_t) { scratch_.int8.quantize(kernels_, stride, i, 0, values + i * stride, stride / blockColumns); });
   return x;
+}
+
+const float* StepRun::lowRankInner(const LowRankDown& down, const Activations& x, size_t rows, size_t forAll, size_t rowsWithRest) {
+  if (down.ranks == 0) return nullptr;
+  // Rows that read one copy of `down` from the core's own cache.
+  constexpr size_t group = 6;
+  float* inner = scratch_.lowRank.ensure(rows * down.ranks);
+  const float scale = weights_.lowRank.scale;
+  pool_.run((rows + group - 1) / group, [&](size_t task, size_t) {
+    const size_t first = task * group;
+    const size_t count = std::min(group, rows - first);
+    const size_t rest = rowsWithRest > first ? std::min(count, rowsWithRest - first) : 0;
+    const float* from = x.values + first * x.stride;
+    float* to = inner + first * down.ranks;
+    kernels_.lowRankDown(down, 0, forAll, scale, from, x.stride, count, to, down.ranks);
+    kernels_.lowRankDown(down, forAll, down.ranks, scale, from, x.stride, rest, to, down.ranks);
+  });
+  return inner;
 }
 
 void StepRun::addToStream(size_t branch, const std::vector<uint32_t>& rows, size_t productStride, size_t pass) {

@@ -43,12 +43,16 @@ class StepRun {
   // mlp-branch.cc
   void mlp(size_t branch);
   // silu(gate x) * up x, in the form that the last product reads.
-  Activations mlpInner(const LayerWeights& layer, const Activations& x, size_t rows);
+  Activations mlpInner(size_t layerIndex, const Activations& x, size_t rows);
 
   // Norms the rows of the stream into the compact buffer `normed` and, where a consumer wants int8, quantises them.
   Activations normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized);
   // int8 of compact rows that are floats already.
   Activations quantizeRows(const float* values, size_t rows, size_t stride, bool quantized);
+  // scale * down x of the first `rows` rows: of the first `forAll` ranks, and of the others for the first `rowsWithRest` rows.
+  // Null where there is nothing to add.
+  const float* lowRankInner(const LowRankDown& down, const Activations& x, size_t rows, size_t forAll, size_t rowsWithRest);
+  const float* lowRankInner(const LowRankDown& down, const Activations& x, size_t rows) { return lowRankInner(down, x, rows, down.ranks, rows); }
   // stream[row] += product of the compact rows, times the gate where it multiplies.
   void addToStream(size_t branch, const std::vector<uint32_t>& rows, size_t productStride, size_t pass);
 

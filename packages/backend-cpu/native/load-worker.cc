@@ -1,5 +1,6 @@
 #include "load-worker.h"
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -27,6 +28,39 @@ struct GateRequest {
   std::vector<GateSource> sources;
   std::vector<const float*> standIns;
 };
+
+struct LowRankRequest {
+  size_t rank = 0;
+  float scale = 0;
+  std::vector<std::array<LowRankSource, layerMatrixCount>> layers;
+};
+
+// A layer is an array of the factors of its matrices, one behind the other: an array of down, then of up, or null.
+LowRankRequest readLowRank(const Napi::Object& object, const ModelSizes& sizes) {
+  LowRankRequest request;
+  request.rank = integerOf(object, "rank");
+  if (request.rank < 1 || request.rank > 512) fail(StatusCode::invalidArgument, "The rank of low-rank additions must be 1..512.");
+  request.scale = object.Get("scale").ToNumber().FloatValue();
+  const Napi::Array layers = object.Get("layers").As<Napi::Array>();
+  if (layers.Length() != sizes.layers) fail(StatusCode::invalidArgument, "There must be low-rank additions for every layer.");
+  const auto shapes = layerMatrixShapes(sizes);
+  for (uint32_t i = 0; i < layers.Length(); ++i) {
+    const Napi::Array list = layers.Get(i).As<Napi::Array>();
+    if (list.Length() != layerMatrixCount) fail(StatusCode::invalidArgument, "A layer has another number of matrices.");
+    auto& sources = request.layers.emplace_back();
+    for (uint32_t matrix = 0; matrix < layerMatrixCount; ++matrix) {
+      const Napi::Value value = list.Get(matrix);
+      const bool absent = !value.IsObject();
+      if (absent != (i > 0 ? request.layers[0][matrix].down == nullptr : absent))
+        fail(StatusCode::invalidArgument, "Every layer must have low-rank additions to the same matrices.");
+      if (absent) continue;
+      const Napi::Object factors = value.As<Napi::Object>();
+      sources[matrix].down = arrayOf<float>(factors, "down", napi_float32_array, request.rank * shapes[matrix][1]);
+      sources[matrix].up = arrayOf<float>(factors, "up", napi_float32_array, shapes[matrix][0] * request.rank);
+    }
+  }
+  return request;
+}
 
 GateRequest readGates(const Napi::Object& object, const ModelSizes& sizes) {
   GateRequest gates;
@@ -102,6 +136,7 @@ class LoadWorker : public Napi::AsyncWorker {
       cache_.key = cache.Get("key").ToString().Utf8Value();
     }
     if (has(request, "gates")) gates_ = readGates(request.Get("gates").As<Napi::Object>(), sizes_);
+    if (has(request, "lowRank")) lowRank_ = readLowRank(request.Get("lowRank").As<Napi::Object>(), sizes_);
     threads_ = integerOf(request, "threads");
     maxTokens_ = integerOf(request, "maxTokens");
     const size_t kvFormat = integerOf(request, "kvFormat");
@@ -119,6 +154,7 @@ class LoadWorker : public Napi::AsyncWorker {
     try {
       auto pool = std::make_unique<ThreadPool>(threads_);
       ModelWeights weights = loadWeights(sizes_, tensors_, *pool, shared_->cancelled, [this](double share) { shared_->progress.store(share); }, cache_);
+      weights.lowRank = makeLowRank(sizes_, lowRank_.rank, lowRank_.scale, lowRank_.layers);
       GateModel gates = makeGates(gates_, weights);
       handle_ = std::make_shared<RunnerHandle>();
       handle_->cacheOutcome = cache_.outcome;
@@ -155,6 +191,7 @@ class LoadWorker : public Napi::AsyncWorker {
   ModelSizes sizes_;
   std::vector<TensorSource> tensors_;
   GateRequest gates_;
+  LowRankRequest lowRank_;
   PackedCache cache_;
   size_t threads_ = 1;
   bool adaptsThreads_ = false;

@@ -136,6 +136,7 @@ Napi::Value NativeRunner::details(const Napi::CallbackInfo& info) {
   details.Set("threads", static_cast<double>(r.pool().threads()));
   details.Set("threadChoice", r.threadChoice().adapts() ? "measured" : "fixed");
   details.Set("weightBytes", static_cast<double>(r.weights().weightBytes()));
+  details.Set("loraBytes", static_cast<double>(r.weights().lowRank.memory.size()));
   if (handle_->cacheOutcome != "off") details.Set("repackCache", handle_->cacheOutcome);
   return details;
 }

@@ -48,7 +48,15 @@ export interface NativeRunner {
   sequenceLength(sequence: number): number;
   sequenceRows(sequence: number): number;
   usage(): { used: number; tokens: number; rowBytes: number; maxRows: number };
-  details(): { instructionSet: string; threads: number; threadChoice: string; weightBytes: number; repackCache?: string };
+  details(): {
+    instructionSet: string;
+    threads: number;
+    threadChoice: string;
+    weightBytes: number;
+    /** Of low-rank additions that are carried beside the weights. */
+    loraBytes: number;
+    repackCache?: string;
+  };
   step(request: NativeStepRequest): Promise<void>;
   cancel(): void;
   close(): void;

@@ -12,8 +12,10 @@ import {
 import { AbortedError, BackendUnavailableError, InsufficientMemoryError } from '@gateskip/errors';
 import type { Model } from '@gateskip/model';
 import { findAddon } from './addon.js';
+import { BACKBONE_CHANGES, withNorms } from './backbone-request.js';
 import { CpuRunner } from './cpu-runner.js';
 import { loadRequest } from './load-request.js';
+import { withMergedLora } from './merge-lora.js';
 import { typedError } from './native-error.js';
 import { loadSettings, repackCacheBytes } from './options.js';
 import { evictRepackCache, type RepackCacheRequest, repackCacheRequest } from './repack-cache.js';
@@ -26,7 +28,8 @@ const PROGRESS_INTERVAL_MS = 50;
  * not computed. The instruction set is chosen at run time (`extra: {isa}` or GATESKIP_CPU_ISA picks one by
  * name); `extra: {kvFormat: 'f32'}` keeps K/V rows in full precision, `'q8'` in int8 with one scale per head;
  * `extra: {repackCache: true}` (or GATESKIP_REPACK_CACHE=1) keeps the packed weights in a file that later loads map,
- * `repackCacheBytes` bounds these files together (8 GiB).
+ * `repackCacheBytes` bounds these files together (8 GiB); `extra: {lora: 'merge'}` writes an adapter's low-rank additions into
+ * the weights, rounded to the type that these have, where the default `'carry'` computes them beside.
  */
 export const cpuBackend: Backend = {
   name: 'cpu',
@@ -41,7 +44,7 @@ export const cpuBackend: Backend = {
   async explain({ rules, scorer, adapter, config }: BackendRequest): Promise<readonly string[]> {
     const found = findAddon();
     const reasons: string[] = 'reasons' in found ? [...found.reasons] : [];
-    reasons.push(...backboneRefusals(adapter, []));
+    reasons.push(...backboneRefusals(adapter, BACKBONE_CHANGES));
     if (rules?.includes('exit')) reasons.push('Rule exit is not implemented: a row cannot leave for good.');
     if (scorer === 'gate' && adapter === undefined) reasons.push('Scorer gate needs a gate adapter.');
     if (scorer === 'gate' && adapter?.gates.spec.position === 'after' && rules?.some(ruleNeedsScores)) {
@@ -56,14 +59,19 @@ export const cpuBackend: Backend = {
     if ('reasons' in found) throw new BackendUnavailableError('cpu', found.reasons);
     const { config } = model;
     const settings = loadSettings(config, options, found.addon.instructionSets());
-    if (options.adapter !== undefined) validateAdapter(config, options.adapter);
+    if (options.adapter !== undefined) validateAdapter(config, options.adapter, BACKBONE_CHANGES);
     if (options.signal?.aborted) throw new AbortedError('Loading');
     checkMemory(model);
-    const cache = await repackCache(model, repackCacheBytes(options), found.addon.packedLayoutVersion);
+    const { lora, norms } = options.adapter?.backbone ?? {};
+    const isMerged = lora !== undefined && settings.lora === 'merge';
+    const changed = withNorms(isMerged ? await withMergedLora(model, lora, options) : model, norms);
+    const cache: CacheChoice = isMerged
+      ? { mostBytes: 0, ...(repackCacheBytes(options) > 0 && { problem: 'not used: merged weights are in no file' }) }
+      : await repackCache(model, repackCacheBytes(options), found.addon.packedLayoutVersion);
     if (options.signal?.aborted) throw new AbortedError('Loading');
     let pending: ReturnType<typeof found.addon.load>;
     try {
-      pending = found.addon.load(loadRequest(model, options.adapter, settings, cache.request));
+      pending = found.addon.load(loadRequest(changed, options.adapter, settings, cache.request));
     } catch (error) {
       throw typedError(error);
     }
@@ -76,6 +84,7 @@ export const cpuBackend: Backend = {
       if (native.details().repackCache === 'written') await evictRepackCache(cache.mostBytes).catch(() => undefined);
       const details = {
         kvFormat: settings.kvFormat,
+        ...(lora && { lora: isMerged ? 'merged' : 'carried' }),
         ...(cache.problem !== undefined && { repackCache: cache.problem }),
       };
       return new CpuRunner(native, config, options.adapter, details);

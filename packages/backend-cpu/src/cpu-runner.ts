@@ -12,6 +12,7 @@ import { AbortedError, BusyError, ClosedError, InvalidArgumentError } from '@gat
 import { branchCount, type Plan } from '@gateskip/gate';
 import type { GateAdapter, ModelConfig } from '@gateskip/model';
 import type { NativeRunner, NativeStepRequest } from './addon.js';
+import { BACKBONE_CHANGES } from './backbone-request.js';
 import { PlanEncoder } from './encode-plan.js';
 import { typedError } from './native-error.js';
 
@@ -41,6 +42,7 @@ export class CpuRunner implements Runner {
       rules: ['keep', 'threshold', 'fraction', 'quantile', 'repeat'],
       scorers: adapter === undefined ? ['none', 'random', 'given'] : ['none', 'gate', 'random', 'given'],
       kvModes: ['project', 'absent', 'alias'],
+      backboneChanges: BACKBONE_CHANGES,
       canTrain: true,
       batchInvariant: true,
       offThread: true,

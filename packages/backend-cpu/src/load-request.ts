@@ -1,5 +1,6 @@
 import type { GateSet, GateVariant } from '@gateskip/gate';
 import { type GateAdapter, type Model, rotaryFrequencies, type TensorInfo, type TensorType } from '@gateskip/model';
+import { lowRankRequest } from './backbone-request.js';
 import type { RepackCacheRequest } from './repack-cache.js';
 
 const TYPE_CODES: Readonly<Record<TensorType, number>> = { F32: 0, F16: 1, BF16: 2, Q4_0: 3, Q4_1: 4, Q8_0: 5 };
@@ -13,6 +14,11 @@ export type KvFormat = keyof typeof KV_FORMAT_CODES;
 
 export const KV_FORMATS = Object.keys(KV_FORMAT_CODES) as readonly KvFormat[];
 
+/** What becomes of low-rank additions: computed beside the weights, or written into them. */
+export type LoraMode = 'carry' | 'merge';
+
+export const LORA_MODES: readonly LoraMode[] = ['carry', 'merge'];
+
 export interface LoadSettings {
   readonly threads: number;
   /** Whether steps of few rows may use fewer threads where that was faster lately (1 or 0). */
@@ -20,26 +26,29 @@ export interface LoadSettings {
   readonly instructionSet: string;
   readonly maxTokens: number;
   readonly kvFormat: KvFormat;
+  readonly lora: LoraMode;
 }
 
 /** Everything the addon needs to load a model, as plain data; see packages/backend-cpu/native/load-worker.cc. */
 export function loadRequest(
-  model: Model,
+  model: Pick<Model, 'config' | 'tensors'>,
   adapter: GateAdapter | undefined,
   settings: LoadSettings,
   repackCache: RepackCacheRequest | undefined,
 ): object {
+  const lora = settings.lora === 'carry' ? adapter?.backbone?.lora : undefined;
   return {
     ...settings,
     ...modelRequest(model),
     kvFormat: KV_FORMAT_CODES[settings.kvFormat],
     ...(adapter && { gates: gateRequest(adapter) }),
+    ...(lora && { lowRank: lowRankRequest(lora) }),
     ...(repackCache && { repackCache }),
   };
 }
 
 /** Sizes and tensors, for whatever is loaded. */
-export function modelRequest({ config, tensors }: Model): object {
+export function modelRequest({ config, tensors }: Pick<Model, 'config' | 'tensors'>): object {
   return {
     config: {
       layers: config.layers,

@@ -2,14 +2,14 @@ import { availableParallelism } from 'node:os';
 import type { LoadOptions, TrainerOptions } from '@gateskip/backend';
 import { InvalidArgumentError } from '@gateskip/errors';
 import type { ModelConfig } from '@gateskip/model';
-import { KV_FORMATS, type LoadSettings } from './load-request.js';
+import { KV_FORMATS, LORA_MODES, type LoadSettings } from './load-request.js';
 import { DEFAULT_REPACK_CACHE_BYTES, isRepackCacheOn } from './repack-cache.js';
 import type { TrainerSettings } from './trainer-load-request.js';
 
 /** Environment variable that picks an instruction set by name, where no option does. */
 export const INSTRUCTION_SET_VARIABLE = 'GATESKIP_CPU_ISA';
 
-const known: readonly string[] = ['isa', 'kvFormat', 'repackCache', 'repackCacheBytes'];
+const known: readonly string[] = ['isa', 'kvFormat', 'lora', 'repackCache', 'repackCacheBytes'];
 
 /** @throws InvalidArgumentError */
 export function loadSettings(config: ModelConfig, options: LoadOptions, available: readonly string[]): LoadSettings {
@@ -19,16 +19,14 @@ export function loadSettings(config: ModelConfig, options: LoadOptions, availabl
     throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu backend.`, `Known: ${known.join(', ')}.`);
   const threads = wholeNumber('threads', options.threads ?? availableParallelism(), 1024);
   const maxTokens = wholeNumber('maxTokens', options.maxTokens ?? 8 * config.contextLength, Math.floor(2 ** 32 / config.layers));
-  const kvFormat = KV_FORMATS.find((format) => format === (extra.kvFormat ?? 'f16'));
-  if (kvFormat === undefined) {
-    const got = extra.kvFormat;
-    throw new InvalidArgumentError(`kvFormat must be one of ${KV_FORMATS.join(', ')}, got ${String(got)}.`, '', { what: 'kvFormat', got });
-  }
+  const kvFormat = oneOf('kvFormat', KV_FORMATS, extra.kvFormat ?? 'f16');
+  const lora = oneOf('lora', LORA_MODES, extra.lora ?? 'carry');
   return {
     threads,
     adaptsThreads: options.threads === undefined ? 1 : 0,
     maxTokens,
     kvFormat,
+    lora,
     instructionSet: instructionSet(extra.isa ?? process.env[INSTRUCTION_SET_VARIABLE] ?? '', available),
   };
 }
@@ -73,6 +71,12 @@ export function instructionSet(wanted: string | number | boolean, available: rea
     expected: available,
     got: wanted,
   });
+}
+
+function oneOf<T extends string>(what: string, known: readonly T[], got: string | number | boolean): T {
+  const found = known.find((name) => name === got);
+  if (found !== undefined) return found;
+  throw new InvalidArgumentError(`${what} must be one of ${known.join(', ')}, got ${String(got)}.`, '', { what, got });
 }
 
 function wholeNumber(name: string, value: number, most: number): number {

@@ -25,7 +25,14 @@ async function message(how: string): Promise<{ readonly file: FileModel; readonl
   };
   const file = await toFile(createRandomModel({ seed: 1, config: sizes }));
   const branches = branchCount(file.model.config);
-  const settings = { threads: 2, adaptsThreads: 0, instructionSet: 'scalar', maxTokens: 512, kvFormat: 'f32' as const };
+  const settings = {
+    threads: 2,
+    adaptsThreads: 0,
+    instructionSet: 'scalar',
+    maxTokens: 512,
+    kvFormat: 'f32' as const,
+    lora: 'carry' as const,
+  };
   const step = {
     tokens: new Int32Array(256),
     outputs: Int32Array.of(255),

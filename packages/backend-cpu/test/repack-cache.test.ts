@@ -251,7 +251,7 @@ describe('the cache of repacked weights', () => {
     const found = findAddon();
     if (!('addon' in found)) throw new Error('the addon is not built');
     const cache = await repackCacheRequest(file.model, found.addon.packedLayoutVersion);
-    const settings = { threads: 2, adaptsThreads: 0, instructionSet: '', maxTokens: 64, kvFormat: 'f16' as const };
+    const settings = { threads: 2, adaptsThreads: 0, instructionSet: '', maxTokens: 64, kvFormat: 'f16' as const, lora: 'carry' as const };
     const branches = branchCount(file.model.config);
     const message = {
       addonPath: found.path,

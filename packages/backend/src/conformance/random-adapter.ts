@@ -1,6 +1,8 @@
 import { branchCount, type Calibration, type GateParameters, type GateSet, type GateSpec } from '@gateskip/gate';
 import {
   type BackboneChanges,
+  bfloatToFloat,
+  floatToBfloat,
   type GateAdapter,
   type LayerMatrix,
   layerMatrices,
@@ -25,6 +27,8 @@ export interface RandomLora {
   readonly rank: number;
   /** Default: all. */
   readonly matrices?: readonly LayerMatrix[];
+  /** Whether the numbers are such that bfloat16 holds them exactly, as in files; default false. */
+  readonly bfloat?: boolean;
 }
 
 /** Deviation of the gates' logits on normed inputs: scores then fill (0, 1) without sticking to its ends. */
@@ -79,11 +83,12 @@ export function createRandomAdapter(model: Pick<Model, 'config' | 'fingerprint'>
 function randomBackbone(config: Model['config'], { lora, norms }: RandomAdapterOptions, normal: () => number): BackboneChanges | undefined {
   if (!lora && !norms) return undefined;
   const shapes = tensorShapes(config);
-  const { rank = 1, matrices = layerMatrices } = lora ?? {};
+  const { rank = 1, matrices = layerMatrices, bfloat = false } = lora ?? {};
+  const round = (value: number): number => (bfloat ? bfloatToFloat(floatToBfloat(value)) : value);
   const factors = (layer: number, matrix: LayerMatrix) => {
     const [rows, columns] = shapes.get(`layers.${layer}.${matrix}`)!;
-    const down = filled(rank * columns, () => normal() / Math.sqrt(columns));
-    return [matrix, { down, up: filled(rows * rank, () => normal() / Math.sqrt(rank)) }] as const;
+    const down = filled(rank * columns, () => round(normal() / Math.sqrt(columns)));
+    return [matrix, { down, up: filled(rows * rank, () => round(normal() / Math.sqrt(rank))) }] as const;
   };
   const layers = () =>
     Array.from({ length: config.layers }, (_, layer) => Object.fromEntries(matrices.map((matrix) => factors(layer, matrix))));

@@ -1,0 +1,26 @@
+// The factors of low-rank additions in the form that kernels read.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "packed-matrix.h"
+
+namespace gateskip {
+
+// `down` of the matrices that read the same rows, one below the other: [ranks, stride], zero beyond the real columns.
+struct LowRankDown {
+  PackedFormat format = PackedFormat::f32;  // or bf16
+  size_t ranks = 0;
+  size_t stride = 0;  // columns rounded up to 32
+  const uint8_t* data = nullptr;
+};
+
+// `up` of one matrix [out, rank] as tiles, and where its numbers start in a row of `down x`.
+struct LowRankUp {
+  PackedMatrix matrix;
+  size_t first = 0;
+
+  bool present() const { return matrix.data != nullptr; }
+};
+
+}  // namespace gateskip
