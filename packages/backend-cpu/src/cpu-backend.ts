@@ -80,6 +80,10 @@ export const cpuBackend: Backend = {
     const timer = options.onProgress && setInterval(() => options.onProgress?.(pending.progress()), PROGRESS_INTERVAL_MS);
     try {
       const native = await pending.promise;
+      if (lora && !isMerged && !(native.details().loraBytes > 0)) {
+        native.close();
+        throw new BackendUnavailableError('cpu', ['its addon was built from older sources, without low-rank additions: build it again']);
+      }
       options.onProgress?.(1);
       if (native.details().repackCache === 'written') await evictRepackCache(cache.mostBytes).catch(() => undefined);
       const details = {
