@@ -2,6 +2,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Runner } from '@gateskip/backend';
+import { createRandomAdapter } from '@gateskip/backend/conformance';
+import { referenceBackend } from '@gateskip/backend-reference';
+import { createRandomModel } from '@gateskip/model';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -154,6 +157,70 @@ it('skip nothing = dense, bit for bit, in everything', async () => {
   expect(nothing!.perplexity!.windows).toEqual(dense!.perplexity!.windows);
   expect(nothing!.agreement).toMatchObject({ kl: 0, top1: 1, top5: 1, standardErrors: { kl: 0 } });
   expect(nothing!.tasks.hellaswag!.pairedAgainstDense!.acc).toMatchObject({ difference: 0, low: 0, high: 0 });
+});
+
+describe('an adapter that changes the model itself', () => {
+  const texts = { perplexity: { text, window: 64, stride: 32 }, agreement: { text, window: 100 } };
+  const runs = [{}, { budget: { skip: 0 }, label: 'nothing' }, budget];
+  let changed: Runner;
+  let dense: Runner;
+  let results: EvaluationResults;
+
+  beforeAll(async () => {
+    changed = await referenceBackend.load(model, { adapter: createRandomAdapter(model, { seed: 5, standIns: true, lora: { rank: 2 } }) });
+    dense = await referenceBackend.load(model);
+    const more = { runs, tasks: [choice], speed: { rounds: 1, promptTokens: 24, decodeTokens: 4 } };
+    results = await run({ runner: changed, denseRunner: dense, ...texts, ...more });
+  });
+  afterAll(async () => {
+    await changed.close();
+    await dense.close();
+  });
+
+  it('is compared with the model without it', async () => {
+    const plain = await run({ runner: dense, runs: [{}], tasks: [choice], ...texts });
+    const [own, nothing] = results.runs;
+    expect(own!.tasks).toEqual(plain.runs[0]!.tasks);
+    expect(own!.perplexity).toEqual(plain.runs[0]!.perplexity);
+    // Nothing skipped is another model here, and dearer than the dense one.
+    expect(nothing!.agreement!.kl).toBeGreaterThan(1e-4);
+    expect(nothing!.held).toMatchObject({ skip: 0 });
+    expect(nothing!.held.net).toBeGreaterThan(1);
+    expect(nothing!.perplexity!.pairedAgainstDense!.difference).toBeCloseTo(
+      Math.log(nothing!.perplexity!.perToken / plain.runs[0]!.perplexity!.perToken),
+      12,
+    );
+    expect(results.runs.map(({ speed }) => speed!.decodeOverDense !== undefined)).toEqual([true, true, true]);
+    expect(results.denseAdapter).toBeNull();
+    expect(validate(JSON.parse(JSON.stringify(results))), JSON.stringify(validate.errors)).toBe(true);
+    expect([changed, dense].map((each) => each.kvUsage().used)).toEqual([0, 0]);
+  });
+
+  it('gives what one runner gives where both are alike', async () => {
+    const twin = await loadedRunner(model);
+    const [apart, together] = [await run({ denseRunner: twin, tasks: [choice], ...texts }), await run({ tasks: [choice], ...texts })];
+    expect(apart.runs).toEqual(together.runs);
+    expect(together.denseAdapter).toBeUndefined();
+    await twin.close();
+  });
+
+  it('is refused beside another model', async () => {
+    const other = await referenceBackend.load(createRandomModel({ seed: 1, config: { layers: 2, contextLength: 512 } }));
+    await expect(run({ denseRunner: other })).rejects.toThrow(/denseRunner/);
+    await other.close();
+  });
+
+  it('has a journal of its own for every change', async () => {
+    const journalPath = join(folder, 'changed.journal.jsonl');
+    await run({ runner: changed, denseRunner: dense, tasks: [lastWord], journalPath });
+    await expect(run({ runner: changed, tasks: [lastWord], journalPath })).rejects.toThrow(JournalMismatchError);
+    const { backbone, ...rest } = changed.adapter!;
+    const { lora } = backbone!;
+    const doubled = { ...rest, backbone: { lora: { ...lora!, alpha: 2 * lora!.alpha } } };
+    const runner = await referenceBackend.load(model, { adapter: doubled });
+    await expect(run({ runner, denseRunner: dense, tasks: [lastWord], journalPath })).rejects.toThrow(JournalMismatchError);
+    await runner.close();
+  });
 });
 
 it('gives the same whatever else is in a step', async () => {

@@ -1,4 +1,5 @@
 import { existsSync, rmSync } from 'node:fs';
+import type { Runner } from '@gateskip/backend';
 import type { EvaluateOptions, EvaluationProgress, EvaluationResults } from '@gateskip/evaluate';
 import { FileExistsError, TextInputError, UsageError } from '../errors.js';
 import type { ModelOptions } from '../options/model-options.js';
@@ -47,10 +48,12 @@ export async function evaluateModel(reference: string, options: EvalOptions, out
     const { evaluate, needsScores } = await import('@gateskip/evaluate');
     const updateScores = runs.some(needsScores) ? (await import('@gateskip/train')).updateScores : undefined;
     const { threads, seed, speedRounds, maxRows } = options;
-    const results = await withEngine(open, threads === undefined ? {} : { threads }, output, ({ runner, model }) =>
+    const load = threads === undefined ? {} : { threads };
+    const score = (runner: Runner, denseRunner: Runner): Promise<EvaluationResults> =>
       evaluate({
-        model,
+        model: open.model,
         runner,
+        denseRunner,
         runs,
         tasks: prepared,
         ...texts,
@@ -63,7 +66,12 @@ export async function evaluateModel(reference: string, options: EvalOptions, out
         versions: { gateskip: readVersion(), node: process.versions.node },
         onProgress: (progress) => showProgress(progress, output),
         signal: output.signal,
-      }),
+      });
+    const results = await withEngine(open, load, output, ({ runner }) =>
+      // Agreement and pairs are with the model itself, also where the adapter changes it.
+      open.chosen?.adapter.backbone === undefined
+        ? score(runner, runner)
+        : withEngine({ ...open, chosen: undefined }, load, output, (dense) => score(runner, dense.runner)),
     );
     await writeResults(results, options, journalPath, output);
   });

@@ -1,5 +1,5 @@
 import type { Runner } from '@gateskip/backend';
-import { UnsupportedError } from '@gateskip/errors';
+import { ShapeMismatchError, UnsupportedError } from '@gateskip/errors';
 import { branchCount } from '@gateskip/gate';
 import type { Model, Tokenizer } from '@gateskip/model';
 import type { ProgramRunner } from '../execution/program-runner.js';
@@ -26,6 +26,11 @@ export interface EvaluateOptions {
   readonly model: Model;
   /** Loaded with the adapter that the policies shall use. */
   readonly runner: Runner;
+  /**
+   * The model without the adapter, where that changes the model itself (low-rank additions, norms): dense runs, agreement and
+   * speed are taken against it. Default: `runner`, whose dense plan is the model as long as the adapter leaves it alone.
+   */
+  readonly denseRunner?: Runner;
   /** In order; a dense one (`{}`) first, so that the others can be paired with it. */
   readonly runs: readonly RunSetting[];
   readonly tasks?: readonly PreparedTask[];
@@ -64,10 +69,11 @@ interface Baseline {
  * Scores every run on every task and text, and measures its speed.
  *
  * The journal is left behind; remove it when the results are safe.
- * @throws InvalidArgumentError, UnsupportedError, JournalMismatchError, LogitsNotFiniteError, AbortedError; what policies and runner throw
+ * @throws InvalidArgumentError, ShapeMismatchError, UnsupportedError, JournalMismatchError, LogitsNotFiniteError, AbortedError; what policies and runner throw
  */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationResults> {
-  const { model, runner, tasks = [], seed = 1, signal, versions = {}, programRunner } = options;
+  const { model, runner, denseRunner = runner, tasks = [], seed = 1, signal, versions = {}, programRunner } = options;
+  checkDenseRunner(denseRunner, runner);
   const { runs, unreached } = openRuns(options.runs, runner);
   checkPossible(options, runs);
   const limits = stepLimits(runner, options.maxRows);
@@ -79,12 +85,14 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
     schema: 'gateskip.eval/1' as const,
     model: { name: model.config.name, fingerprint: model.fingerprint, sizeBytes: model.sizeBytes },
     adapter: runner.adapter ? { name: runner.adapter.name } : null,
+    ...(denseRunner !== runner && { denseAdapter: denseRunner.adapter ? { name: denseRunner.adapter.name } : null }),
     backend: { name: runner.backend, details: runner.details },
     seed,
     data: Object.fromEntries(tasks.map((prepared) => [prepared.task.name, describeTask(prepared, programRunner)])),
     texts: { perplexity: perplexity?.description ?? null, agreement: agreement?.description ?? null },
   };
-  const settings = { ...description, adapterSha256: adapterHash(runner), runs: runs.map(identifyRun), limits, speed, versions };
+  const hashes = { adapterSha256: adapterHash(runner), ...(denseRunner !== runner && { denseAdapterSha256: adapterHash(denseRunner) }) };
+  const settings = { ...description, ...hashes, runs: runs.map(identifyRun), limits, speed, versions };
   const journal = options.journalPath === undefined ? undefined : openJournal(options.journalPath, settings);
   try {
     const collector = new Collector(journal, options.onProgress);
@@ -96,7 +104,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
     let speeds: readonly (SpeedResult | null)[] = runs.map(() => null);
     if (speed.rounds > 0) {
       const onRound = (done: number): void => collector.report('all', 'speed', done, speed.rounds);
-      speeds = await collector.once('speed', () => runSpeed(runs, speed, { model, runner, seed, onRound, signal }));
+      speeds = await collector.once('speed', () => runSpeed(runs, speed, { model, runner, denseRunner, seed, onRound, signal }));
     }
     return {
       ...description,
@@ -108,6 +116,19 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
   } finally {
     journal?.close();
   }
+}
+
+/** @throws ShapeMismatchError where it is another model */
+function checkDenseRunner({ config: dense }: Runner, { config }: Runner): void {
+  const sizes = ({ layers, hiddenSize, vocabularySize, contextLength }: Runner['config']): number[] => [
+    layers,
+    hiddenSize,
+    vocabularySize,
+    contextLength,
+  ];
+  const [expected, got] = [sizes(config), sizes(dense)];
+  if (expected.some((size, at) => size !== got[at]))
+    throw new ShapeMismatchError('denseRunner (layers, hidden size, vocabulary, context)', expected, got);
 }
 
 function checkPossible({ model, tasks = [], textScores }: EvaluateOptions, runs: readonly Run[]): void {
@@ -142,8 +163,9 @@ async function evaluateRun(
   collector: Collector,
   options: EvaluateOptions & { readonly seed: number; readonly limits: ReturnType<typeof stepLimits> },
 ): Promise<Omit<RunResult, 'speed'>> {
-  const { runner, seed, limits, signal, programRunner } = options;
+  const { denseRunner = options.runner, seed, limits, signal, programRunner } = options;
   const { policy, label } = run;
+  const runner = policy === undefined ? denseRunner : options.runner;
   const branches = branchCount(runner.config);
   const each = { runner, limits, signal, policy, textScores: run.needsScores ? options.textScores : undefined };
   const isDense = policy === undefined;
@@ -175,7 +197,7 @@ async function evaluateRun(
     const { windows } = agreement;
     const ids = windows.map(({ start }) => String(start));
     const found = await collector.collect<WindowResult>(label, 'agreement', ids, (isDone) =>
-      agreementWindows(windows, isDone, { ...each, policy }),
+      agreementWindows(windows, isDone, { ...each, denseRunner, policy }),
     );
     for (const item of found) usage = addUsage(usage, item.usage);
     agreementResult = summarizeAgreement(found, branches, seed);

@@ -9,6 +9,8 @@ import type { SpeedResult } from './results.js';
 
 export interface SpeedOptions {
   readonly runner: Runner;
+  /** Runs what is dense; default: `runner`. */
+  readonly denseRunner?: Runner;
   /** In turns, every second round backwards; undefined: dense. */
   readonly policies: readonly (Policy | undefined)[];
   /** Read for prefill; its start, for decode. */
@@ -33,7 +35,7 @@ interface Samples {
 
 /** Tokens per second of each policy, one sequence at a time; the first round warms up and does not count. */
 export async function measureSpeed(options: SpeedOptions): Promise<SpeedResult[]> {
-  const { runner, policies, prompt, decodeTokens, rounds, onRound, signal } = options;
+  const { runner, denseRunner = runner, policies, prompt, decodeTokens, rounds, onRound, signal } = options;
   const { contextLength } = runner.config;
   if (prompt.length < 1 || prompt.length >= contextLength || Math.min(DECODE_PROMPT_TOKENS, prompt.length) + decodeTokens >= contextLength)
     throw new InvalidArgumentError(
@@ -43,8 +45,9 @@ export async function measureSpeed(options: SpeedOptions): Promise<SpeedResult[]
   const order = policies.map((policy, index) => ({ policy, own: samples[index] as Samples }));
   for (let round = 0; round <= rounds; round++) {
     for (const { policy, own } of round % 2 === 0 ? order : [...order].reverse()) {
-      const read = await timePrefill(runner, policy, prompt, signal);
-      const written = await timeDecode(runner, policy, prompt.subarray(0, DECODE_PROMPT_TOKENS), decodeTokens, signal);
+      const timed = policy === undefined ? denseRunner : runner;
+      const read = await timePrefill(timed, policy, prompt, signal);
+      const written = await timeDecode(timed, policy, prompt.subarray(0, DECODE_PROMPT_TOKENS), decodeTokens, signal);
       if (round === 0) continue;
       own.prefill.push(read.perSecond);
       own.decode.push(written.perSecond);

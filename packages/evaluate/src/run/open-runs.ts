@@ -60,12 +60,18 @@ export function identifyRun(run: Run) {
   };
 }
 
-/** Of the gates and the calibration that a runner was loaded with. */
+/** Of the gates, the calibration and the changes to the model that a runner was loaded with. */
 export function adapterHash({ adapter }: Runner): string | null {
   if (adapter === undefined) return null;
-  const { name, provenance, calibration, gates } = adapter;
+  const { name, provenance, calibration, gates, backbone } = adapter;
   const hash = createHash('sha256').update(JSON.stringify([name, provenance, calibration, gates.spec]));
   const arrays = [...gates.gates.flatMap((gate) => Object.values(gate) as unknown[]), ...(gates.standIns ?? [])];
+  if (backbone) {
+    const { lora, norms } = backbone;
+    hash.update(JSON.stringify([lora?.rank, lora?.alpha, lora?.matrices, [...(norms?.keys() ?? [])]]));
+    for (const layer of lora?.layers ?? []) for (const factors of Object.values(layer)) arrays.push(factors.down, factors.up);
+    arrays.push(...(norms?.values() ?? []));
+  }
   for (const values of arrays)
     if (ArrayBuffer.isView(values)) hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   return hash.digest('hex');

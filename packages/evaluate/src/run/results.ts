@@ -147,6 +147,8 @@ export interface EvaluationResults {
   readonly versions: Readonly<Record<string, string>>;
   readonly model: { readonly name: string; readonly fingerprint: string; readonly sizeBytes: number };
   readonly adapter: { readonly name: string } | null;
+  /** What dense is, where it is not the model of `adapter` with nothing skipped: without any (null) or with another adapter. */
+  readonly denseAdapter?: { readonly name: string } | null;
   readonly backend: { readonly name: string; readonly details: Readonly<Record<string, string | number | boolean>> };
   readonly seed: number;
   readonly data: Readonly<Record<string, DataDescription>>;

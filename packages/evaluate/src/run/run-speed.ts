@@ -26,6 +26,7 @@ export function fullSpeedSetting(setting: SpeedSetting = {}, contextLength: numb
 export interface SpeedRunOptions {
   readonly model: Model;
   readonly runner: Runner;
+  readonly denseRunner?: Runner;
   readonly seed: number;
   readonly onRound?: (done: number) => void;
   readonly signal?: AbortSignal | undefined;
@@ -37,11 +38,11 @@ export async function runSpeed(
   { rounds, promptTokens, decodeTokens }: Required<SpeedSetting>,
   options: SpeedRunOptions,
 ): Promise<(SpeedResult | null)[]> {
-  const { model, runner, seed, onRound, signal } = options;
+  const { model, runner, denseRunner = runner, seed, onRound, signal } = options;
   const timed = runs.filter((run) => !run.needsScores);
   if (timed.length === 0) return runs.map(() => null);
   const prompt = speedPrompt(model, promptTokens, seed);
   const policies = timed.map(({ policy }) => policy);
-  const results = await measureSpeed({ runner, policies, prompt, decodeTokens, rounds, signal, ...(onRound && { onRound }) });
+  const results = await measureSpeed({ runner, denseRunner, policies, prompt, decodeTokens, rounds, signal, ...(onRound && { onRound }) });
   return runs.map((run) => results[timed.indexOf(run)] ?? null);
 }

@@ -36,7 +36,7 @@ export async function* perplexityWindows(
 export async function* agreementWindows(
   windows: readonly Window[],
   isDone: (id: string) => boolean,
-  options: WindowRunOptions & { readonly policy: Policy },
+  options: WindowRunOptions & { readonly denseRunner?: Runner; readonly policy: Policy },
 ): AsyncGenerator<WindowResult> {
   for (const { tokens, start } of windows) {
     if (isDone(String(start))) continue;

@@ -24,22 +24,25 @@ export interface WindowAgreement {
 
 export interface AgreementOptions {
   readonly runner: Runner;
+  /** The model that is agreed with; default: `runner` without a policy. */
+  readonly denseRunner?: Runner;
   readonly policy: Policy;
   readonly limits: StepLimits;
   readonly textScores?: TextScoring | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Dense model and policy read the same window side by side in the same steps. */
+/** Dense model and policy read the same window side by side, in the same steps where one runner is both. */
 export async function agreementOf(tokens: Int32Array, options: AgreementOptions): Promise<WindowAgreement> {
-  const { runner, policy, limits, signal } = options;
+  const { runner, denseRunner = runner, policy, limits, signal } = options;
   const { vocabularySize } = runner.config;
   const most = Math.max(1, Math.floor(Math.min(limits.chunkRows, limits.maxOutputs) / 2));
   const scores = await options.textScores?.(tokens);
   const gated = Lane.open(runner, policy, tokens.length, scores);
-  const dense = Lane.open(runner, undefined, tokens.length);
+  let dense: Lane | undefined;
   let [klSum, top1, top5] = [0, 0, 0];
   try {
+    dense = Lane.open(denseRunner, undefined, tokens.length);
     while (dense.position < tokens.length) {
       if (signal?.aborted) throw new AbortedError('The evaluation');
       const { position } = dense;
@@ -50,8 +53,7 @@ export async function agreementOf(tokens: Int32Array, options: AgreementOptions)
         { lane: dense, tokens: own, outputs },
         { lane: gated, tokens: own, outputs },
       ];
-      const { result } = await runRows(runner, parts, { signal });
-      const logits = result.logits as Float32Array;
+      const logits = await logitsOf(parts, rows * vocabularySize, signal);
       for (let row = 0; row < rows; row++) {
         const compared = compareRow(logits, row, rows + row, vocabularySize);
         if (!Number.isFinite(compared.kl)) throw new LogitsNotFiniteError(`the token at position ${position + row}`);
@@ -62,9 +64,21 @@ export async function agreementOf(tokens: Int32Array, options: AgreementOptions)
     }
     return { rows: tokens.length, klSum, top1, top5, usage: gated.usage };
   } finally {
-    dense.close();
+    dense?.close();
     gated.close();
   }
+}
+
+/** [2 rows, vocabulary]: first the dense model's. @param size of one half */
+async function logitsOf([dense, gated]: readonly LaneRows[], size: number, signal: AbortSignal | undefined): Promise<Float32Array> {
+  const [p, q] = [dense as LaneRows, gated as LaneRows];
+  if (p.lane.runner === q.lane.runner) return (await runRows(p.lane.runner, [p, q], { signal })).result.logits as Float32Array;
+  const both = new Float32Array(2 * size);
+  for (const [at, part] of [p, q].entries()) {
+    const { result } = await runRows(part.lane.runner, [part], { signal });
+    both.set(result.logits as Float32Array, at * size);
+  }
+  return both;
 }
 
 /** KL(p || q) of two rows of logits, and how many tokens q prefers to p's likeliest (equals of lower id included). */
