@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { readJson, writeJson } from './files.mjs';
 import { findAsk } from './find-ask.mjs';
 import { OWN_WINDOW } from './open-run.mjs';
+import { ownPerplexity } from './own-perplexity.mjs';
 
 /** Of the windows of the text, every so many-th is read when looking for what to ask for. */
 const PROBE_EVERY = 4;
@@ -33,6 +34,7 @@ export async function measurePiece(piece, run, curves) {
   const whole = {
     model: run.model,
     runner: run.runner,
+    ...(run.denseRunner && { denseRunner: run.denseRunner }),
     runs: settings,
     seed: run.seed,
     journalPath,
@@ -44,7 +46,8 @@ export async function measurePiece(piece, run, curves) {
     ...(part === 'own' && { agreement: { text: own, window: OWN_WINDOW } }),
   };
   const results = await evaluateOnce(whole, run);
-  writeJson(file, { piece, ...(found && { found }), results });
+  const perplexity = part === 'own' && piece.hasPerplexity && (await ownPerplexity(settings[0] ?? {}, run));
+  writeJson(file, { piece, ...(found && { found }), results, ...(perplexity && { perplexity }) });
   rmSync(journalPath, { force: true });
   return found ? `asked ${percent(found.ask)} for ${percent(/** @type {number} */ (saved))}` : '';
 }
@@ -60,8 +63,9 @@ async function evaluateOnce(options, { evaluation }) {
   }
 }
 
-/** @param {import('./policies.mjs').Curve} curve @param {number} ask share saved */
+/** @param {import('./policies.mjs').Curve} curve @param {number} ask share saved; 0: nothing skipped, which any gates can */
 function settingOf({ name, policy, options, profile }, ask, run) {
+  if (ask === 0) return { label: name, policy: 'global-threshold', budget: { skip: 0 } };
   return {
     label: name,
     policy,
@@ -73,11 +77,13 @@ function settingOf({ name, policy, options, profile }, ask, run) {
 
 /** What to ask for, found once for each curve and saving. @returns {Promise<import('./find-ask.mjs').Found | undefined>} */
 async function askOf(curve, saved, run) {
+  if (saved === 0) return { ask: 0, held: 0, probes: 0 };
   const path = join(run.options.out, 'asks.json');
   const key = `${curve.name} ${saved}`;
   const known = readJson(path) ?? {};
   if (key in known) return known[key] ?? undefined;
-  const found = await findAsk(saved, (ask) => savedByAsking(curve, ask, run));
+  const measure = (/** @type {number} */ ask) => savedByAsking(curve, ask, run);
+  const found = await findAsk(saved, measure, curve.isFixed ? { mostProbes: 1 } : {});
   writeJson(path, { ...known, [key]: found ?? null });
   return found;
 }

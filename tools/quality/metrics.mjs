@@ -1,5 +1,5 @@
 import { atSaving } from './at-saving.mjs';
-import { curves, OURS } from './policies.mjs';
+import { curves, OURS, SAVINGS } from './policies.mjs';
 
 /** @typedef {{ value: number, error: number, saved: number }} Reading */
 
@@ -13,11 +13,12 @@ import { curves, OURS } from './policies.mjs';
  * @property {(point: any) => Reading | undefined} read
  * @property {(summary: any) => number | undefined} dense
  * @property {(value: number) => string} show
- * @property {boolean} isText measured on the text for which the policy was asked, and brought to exactly the wanted saving
+ * @property {boolean} isText brought to exactly the wanted saving
+ * @property {boolean} [isLog] lies on straighter lines as logarithm; differences are of logarithms
  */
 
 const percent = (/** @type {number} */ value) => (100 * value).toFixed(1);
-const figure = (/** @type {number} */ value) =>
+export const figure = (/** @type {number} */ value) =>
   value >= 1000
     ? value.toPrecision(3).replace(/e\+?(\d+)/, ' · 10^$1')
     : value >= 100
@@ -54,6 +55,7 @@ export function metricsOf(summary) {
       title: 'perplexity',
       lessIsBetter: true,
       isText: true,
+      isLog: true,
       read: ({ perplexity }) => perplexity,
       dense: ({ dense }) => dense.perplexity?.value,
       show: figure,
@@ -116,41 +118,74 @@ export function readingAt(summary, metric, policy, target) {
   const own = summary.points.filter((/** @type {any} */ point) => point.policy === policy);
   const point = own.find((/** @type {any} */ { target: wanted }) => wanted === target);
   const reading = point && metric.read(point);
-  if (!reading || !metric.isText) return reading;
+  // Nothing skipped: what an adapter changes in the model is all there is, and it may cost more than dense.
+  if (!reading || !metric.isText || target === 0) return reading;
   const dense = metric.dense(summary);
   if (dense === undefined) return reading;
-  // Perplexities lie on straighter lines as logarithms.
-  const isLog = metric.name === 'logPerplexity';
+  const { isLog = false } = metric;
   const on = (/** @type {number} */ value) => (isLog ? Math.log(value) : value);
-  const measured = own.map(metric.read).filter((/** @type {Reading | undefined} */ found) => found !== undefined);
+  const measured = own
+    .filter((/** @type {any} */ { target: wanted }) => wanted > 0)
+    .map(metric.read)
+    .filter((/** @type {Reading | undefined} */ found) => found !== undefined);
+  // Where an adapter changes the model itself, its curve does not begin at the dense model.
+  const start = summary.points.find((/** @type {any} */ each) => each.policy === (summary.starts?.[policy] ?? policy) && each.target === 0);
+  const first = start && metric.read(start);
   const value = atSaving(target, [
-    { saved: 0, value: on(dense) },
+    first ? { saved: first.saved, value: on(first.value) } : { saved: 0, value: on(dense) },
     ...measured.map((/** @type {Reading} */ { saved, value }) => ({ saved, value: on(value) })),
   ]);
   if (value === undefined) return reading;
   return { value: isLog ? Math.exp(value) : value, error: reading.error, saved: target };
 }
 
-/** Policies that can be used; an oracle knows the text beforehand. */
-export const usable = curves.filter(({ oracle }) => !oracle).map(({ name }) => name);
+/**
+ * What a report sets beside each other.
+ *
+ * @typedef {object} View
+ * @property {readonly string[]} names of the curves
+ * @property {readonly string[]} usable those that take part in comparisons
+ * @property {string} ours
+ * @property {readonly number[]} savings ascending
+ * @property {(summary: any) => Metric[]} metricsOf
+ */
+
+/** The quality report's; an oracle knows the text beforehand and is compared with nothing. @type {View} */
+export const qualityView = {
+  names: curves.map(({ name }) => name),
+  usable: curves.filter(({ oracle }) => !oracle).map(({ name }) => name),
+  ours: OURS,
+  savings: [...SAVINGS].sort((a, b) => a - b),
+  metricsOf,
+};
 
 /**
  * Who is best under a budget, and how the best baseline stands to ours.
  *
- * @param {any} summary @param {Metric} metric @param {number} target
+ * @param {any} summary @param {Metric} metric @param {number} target @param {View} [view]
  */
-export function winnerOf(summary, metric, target) {
+export function winnerOf(summary, metric, target, { usable, ours: ourName } = qualityView) {
   const readings = usable.flatMap((policy) => {
     const reading = readingAt(summary, metric, policy, target);
     return reading ? [{ policy, ...reading }] : [];
   });
-  const ours = readings.find(({ policy }) => policy === OURS);
+  const ours = readings.find(({ policy }) => policy === ourName);
   const sign = metric.lessIsBetter ? 1 : -1;
-  const best = readings.filter(({ policy }) => policy !== OURS).sort((a, b) => sign * (a.value - b.value))[0];
+  const best = readings.filter(({ policy }) => policy !== ourName).sort((a, b) => sign * (a.value - b.value))[0];
   if (ours === undefined || best === undefined) return undefined;
-  const row = summary.against.find((/** @type {any} */ { policy, target: wanted }) => policy === best.policy && wanted === target);
-  const paired = shifted(row?.[metric.name], metric, best.value, ours.value);
-  return { ours, best, readings: readings.length, paired, verdict: verdictOf(paired, metric.lessIsBetter) };
+  return { ours, best, readings: readings.length, ...compared(summary, metric, target, best, ours) };
+}
+
+/**
+ * How another curve stands to ours.
+ *
+ * @param {any} summary @param {Metric} metric @param {number} target
+ * @param {Reading & { policy: string }} other @param {Reading} ours
+ */
+export function compared(summary, metric, target, other, ours) {
+  const row = summary.against.find((/** @type {any} */ { policy, target: wanted }) => policy === other.policy && wanted === target);
+  const paired = shifted(row?.[metric.name], metric, target, other.value, ours.value);
+  return { paired, verdict: verdictOf(paired, metric.lessIsBetter) };
 }
 
 /**
@@ -158,11 +193,11 @@ export function winnerOf(summary, metric, target) {
  * them.
  *
  * @param {{ difference: number, low: number, high: number } | undefined} paired
- * @param {Metric} metric @param {number} baseline @param {number} ours
+ * @param {Metric} metric @param {number} target @param {number} baseline @param {number} ours
  */
-function shifted(paired, { isText, name }, baseline, ours) {
-  if (!paired || !isText) return paired;
-  const difference = name === 'logPerplexity' ? Math.log(baseline / ours) : baseline - ours;
+function shifted(paired, { isText, isLog }, target, baseline, ours) {
+  if (!paired || !isText || target === 0) return paired;
+  const difference = isLog ? Math.log(baseline / ours) : baseline - ours;
   const shift = difference - paired.difference;
   return { difference, low: paired.low + shift, high: paired.high + shift };
 }

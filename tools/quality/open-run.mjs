@@ -11,7 +11,7 @@ import { spreadText } from './spread-text.mjs';
 /**
  * @typedef {object} RunOptions
  * @property {string} model
- * @property {string | undefined} adapter file; default: the bundled one
+ * @property {string | null | undefined} adapter file; default: the bundled one; null: none, and no profile
  * @property {string} data folder
  * @property {string} text file
  * @property {number} items of a task
@@ -47,12 +47,22 @@ export async function openRun(options) {
     'adapter-smollm2-135m-instruct',
   ]);
   const model = await modelPackage.loadModel(options.model);
-  const adapterFile = options.adapter ?? bundled.adapterPath;
-  const adapter = await modelPackage.readAdapter(adapterFile);
-  modelPackage.assertAdapterFits(adapter, model);
   const { threads } = options;
-  const engine = await createEngine({ model, backend: cpuBackend, adapter, load: { ...(threads && { threads }) } });
+  /** @param {string} file */
+  const openAdapter = async (file) => {
+    const adapter = await modelPackage.readAdapter(file);
+    modelPackage.assertAdapterFits(adapter, model);
+    return adapter;
+  };
+  const openEngine = (/** @type {any} */ adapter) =>
+    createEngine({ model, backend: cpuBackend, ...(adapter && { adapter }), load: { ...(threads && { threads }) } });
+  const adapterFile = options.adapter === null ? undefined : (options.adapter ?? bundled.adapterPath);
+  const adapter = adapterFile && (await openAdapter(adapterFile));
+  const engine = await openEngine(adapter);
+  // Where the adapter changes the model itself, dense is the model without it.
+  const denseEngine = adapter?.backbone === undefined ? engine : await openEngine(undefined);
   const close = async () => {
+    if (denseEngine !== engine) await denseEngine.close();
     await engine.close();
     await model.close();
   };
@@ -61,7 +71,7 @@ export async function openRun(options) {
     const text = spreadWindows(readFileSync(options.text, 'utf8'), pieces, window, model, basename(options.text));
     const settings = {
       model: { name: model.config.name, fingerprint: model.fingerprint },
-      adapter: { name: adapter.name, sha256: createHash('sha256').update(readFileSync(adapterFile)).digest('hex') },
+      ...(adapter && { adapter: { name: adapter.name, sha256: fileHash(adapterFile) } }),
       text: { sha256: text.sha256, tokens: text.tokens.length, window },
       ownTokens: options.ownTokens,
       items,
@@ -69,8 +79,10 @@ export async function openRun(options) {
       speedRounds: options.speedRounds,
     };
     keepSettings(join(out, 'settings.json'), settings);
-    const common = { model, runner: engine.runner, engine, adapter, evaluation, scheduler, train, options, seed: SEED, text, close };
-    const profile = await keepProfile(join(out, 'profile.json'), common, log);
+    const packages = { evaluation, scheduler, train };
+    const engines = { denseEngine, runner: engine.runner, denseRunner: denseEngine === engine ? undefined : denseEngine.runner };
+    const common = { ...packages, ...engines, model, adapter, openAdapter, openEngine, options, seed: SEED, text, close };
+    const profile = adapter && (await keepProfile(join(out, 'profile.json'), common, log));
     const own = await keepOwnText(join(out, 'answers.json'), common, log);
     const tasks = [];
     if (options.needsTasks) {
@@ -93,6 +105,9 @@ export async function openRun(options) {
     throw error;
   }
 }
+
+/** @param {string} path */
+export const fileHash = (path) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 /** Windows that lie evenly over the text, one after the other: none of them runs from one subject into the next. */
 function spreadWindows(whole, pieces, window, model, source) {
@@ -119,17 +134,17 @@ function preparedText(tokens, source, model, allTokens) {
 }
 
 /** What dropping each layer and branch costs, measured once, on what the model writes itself: gates know no other text either. */
-async function keepProfile(path, { model, runner, engine, train, options: { signal } }, log) {
+async function keepProfile(path, { model, denseEngine, train, options: { signal } }, log) {
   if (readJson(path) !== undefined) {
     const profile = await train.readProfile(path);
     train.assertProfileFits(profile, model);
     return profile;
   }
   log('profiling the dense model');
-  const text = await train.generateCalibrationText({ engine, tokens: 4096, signal });
+  const text = await train.generateCalibrationText({ engine: denseEngine, tokens: 4096, signal });
   const profile = await train.profileModel({
     model,
-    runner,
+    runner: denseEngine.runner,
     sequences: text.sequences,
     description: `${text.tokens} tokens that the dense model wrote itself`,
     signal,
@@ -139,13 +154,14 @@ async function keepProfile(path, { model, runner, engine, train, options: { sign
 }
 
 /** Answers of the dense model to prompts that gates and profile have not seen; each window is one conversation from its start. */
-async function keepOwnText(path, { model, engine, train, options: { ownTokens, signal } }, log) {
+async function keepOwnText(path, { model, denseEngine, train, options: { ownTokens, signal } }, log) {
   if (ownTokens === 0) return undefined;
   let windows = readJson(path)?.windows;
   if (windows === undefined) {
     log('the dense model writes its own text');
     const tokens = prompts.length * OWN_WINDOW;
-    const text = await train.generateCalibrationText({ engine, prompts, tokens, maxAnswerTokens: OWN_WINDOW, seed: 2, signal });
+    const request = { engine: denseEngine, prompts, tokens, maxAnswerTokens: OWN_WINDOW, seed: 2, signal };
+    const text = await train.generateCalibrationText(request);
     windows = text.sequences
       .filter((/** @type {Int32Array} */ { length }) => length >= OWN_WINDOW)
       .map((/** @type {Int32Array} */ sequence) => [...sequence.slice(0, OWN_WINDOW)]);

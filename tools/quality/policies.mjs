@@ -6,6 +6,7 @@
  * @property {string} policy of `@gateskip/scheduler`
  * @property {Record<string, unknown>} [options] of the policy
  * @property {boolean} [profile] whether it needs measurements of the dense model
+ * @property {boolean} [isFixed] whether it saves the same whatever it is asked
  * @property {boolean} [oracle] whether it must know a text before it runs
  * @property {boolean} [knowsStandIns] whether its oracle scores what is left after the stand-in
  */

@@ -8,12 +8,12 @@
 // Needs built packages (npm run setup). --data is a folder with <task>/<split>.jsonl. Each policy is asked for what makes it
 // save the wanted share on the scored text (found with some windows of it: its costs, not its quality, are looked at). Results
 // are a file a piece in --out; stopped or killed, the same command goes on. The cheapest and most telling pieces come first.
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measurePiece } from './measure-piece.mjs';
 import { openRun } from './open-run.mjs';
+import { shareOption, wholeOption } from './option-values.mjs';
 import { curves, SAVINGS, variants } from './policies.mjs';
+import { pieceRunner } from './run-pieces.mjs';
 import { workList } from './work-list.mjs';
 
 const { values: options } = parseArgs({
@@ -43,37 +43,14 @@ if (parts.has('tasks') && !options.data) throw new Error('Give --data, or leave 
 const ownTokens = parts.has('own') ? whole('own-tokens', 0) : 0;
 if (ownTokens === 0) parts.delete('own');
 const wantedCurves = named(options.policies);
-const savings = options.budgets?.split(',').map((text) => share(text)) ?? SAVINGS;
+const savings = options.budgets?.split(',').map((text) => shareOption(text)) ?? SAVINGS;
 const pieces = workList({ curves: wantedCurves, savings, parts, variants: options['no-variants'] ? [] : variants });
 
-const stop = new AbortController();
-let stoppedBy = 0;
-for (const [signal, number] of /** @type {const} */ ([
-  ['SIGINT', 2],
-  ['SIGTERM', 15],
-])) {
-  // Programs like timeout send it twice; the second must not cut short what the first has begun.
-  process.on(signal, () => {
-    stoppedBy = number;
-    stop.abort();
-  });
-}
-const startedMs = performance.now();
-/** @param {string} line */
-const log = (line) => console.error(`${((performance.now() - startedMs) / 1000).toFixed(0)} s: ${line}`);
-
 const out = /** @type {string} */ (options.out);
-mkdirSync(out, { recursive: true });
-const fileOf = (/** @type {{ name: string }} */ { name }) => join(out, `${name}.json`);
-const left = pieces.filter((piece) => !existsSync(fileOf(piece)));
-log(`${pieces.length - left.length} of ${pieces.length} pieces are there`);
-if (left.length > 0) await measure();
-process.exitCode = stoppedBy === 0 ? 0 : 128 + stoppedBy;
-
-async function measure() {
-  let run;
-  try {
-    run = await openRun({
+const { signal, log, runPieces } = pieceRunner();
+await runPieces(pieces, out, {
+  open: (left) =>
+    openRun({
       model: /** @type {string} */ (options.model),
       adapter: options.adapter,
       data: options.data ?? '',
@@ -86,22 +63,11 @@ async function measure() {
       speedRounds: whole('speed-rounds', 1),
       out,
       needsTasks: left.some(({ part }) => part === 'tasks'),
-      signal: stop.signal,
+      signal,
       log,
-    });
-    for (const [index, piece] of left.entries()) {
-      const beganMs = performance.now();
-      const note = await measurePiece(piece, run, wantedCurves);
-      const tookSeconds = ((performance.now() - beganMs) / 1000).toFixed(0);
-      log(`${index + 1} of ${left.length}: ${piece.name}, ${tookSeconds} s${note ? `, ${note}` : ''}`);
-    }
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    log('stopped; the same command goes on');
-  } finally {
-    await run?.close();
-  }
-}
+    }),
+  measure: (piece, run) => measurePiece(piece, run, wantedCurves),
+});
 
 /** @param {string | undefined} list */
 function named(list) {
@@ -115,15 +81,5 @@ function named(list) {
 
 /** @param {keyof typeof options} name @param {number} least */
 function whole(name, least) {
-  const value = Number(options[name]);
-  if (!Number.isInteger(value) || value < least)
-    throw new Error(`--${name} must be a whole number from ${least} on, got ${options[name]}.`);
-  return value;
-}
-
-/** @param {string} text percent saved */
-function share(text) {
-  const value = Number(text) / 100;
-  if (!(value > 0 && value < 1)) throw new Error(`--budgets has percentages of MACs saved, between 0 and 100, got ${text}.`);
-  return value;
+  return wholeOption(name, options[name], least);
 }

@@ -12,6 +12,15 @@ export const SCHEMA = 'gateskip.quality/1';
  * @param {any} evaluation package `evaluate`
  */
 export function summarize(out, evaluation) {
+  return compact({ schema: SCHEMA, ...gather(out, evaluation, OURS), profile: profileOf(join(out, 'profile.json')) });
+}
+
+/**
+ * What reports have in common.
+ *
+ * @param {string} out folder @param {any} evaluation package `evaluate` @param {string} ours curve that the others are compared with
+ */
+export function gather(out, evaluation, ours) {
   const files = readdirSync(out).filter((name) => /^(texts|own|tasks|speed)-[^/]*\.json$/.test(name));
   const read = Object.fromEntries(files.map((name) => [name.slice(0, -5), readJson(join(out, name))]));
   const entries = Object.entries(read).map(([name, file]) => ({ name, ...file }));
@@ -22,8 +31,7 @@ export function summarize(out, evaluation) {
   const anyTasks = entries.find(({ piece, results }) => piece.part === 'tasks' && results)?.results;
   const anyOwn = entries.find(({ piece, results }) => piece.part === 'own' && results)?.results;
   const points = pointsOf(entries, read, evaluation);
-  return compact({
-    schema: SCHEMA,
+  return {
     created: entries
       .map(({ results }) => results?.created ?? '')
       .sort()
@@ -41,17 +49,18 @@ export function summarize(out, evaluation) {
     ),
     dense: denseOf(read),
     points,
-    against: againstOurs(points, read, evaluation),
-    profile: profileOf(join(out, 'profile.json')),
-  });
+    against: againstOurs(points, read, evaluation, ours),
+  };
 }
 
 function denseOf(read) {
   const text = read['texts-dense']?.results.runs[0].perplexity;
   const tasks = read['tasks-dense']?.results.runs[0].tasks;
+  const own = read['own-dense']?.perplexity;
   return {
     perplexity: text ? { value: text.perToken, error: text.standardError } : null,
     tasks: tasks ? tasksOf(tasks, read['tasks-dense'].results) : null,
+    ...(own && { ownPerplexity: perplexityOf(own) }),
   };
 }
 
@@ -70,13 +79,14 @@ function tasksOf(tasks, { data }, paired = {}) {
 
 function pointsOf(entries, read, evaluation) {
   const points = new Map();
-  for (const { piece, found, unreached, results } of entries) {
+  for (const { piece, found, unreached, reason, results, perplexity } of entries) {
     if (piece.part === 'speed' || piece.curve === undefined) continue;
     const key = `${piece.curve.name} ${piece.saved}`;
     const point = points.get(key) ?? { policy: piece.curve.name, target: piece.saved };
     points.set(key, point);
     if (unreached) {
       point.unreached = true;
+      if (reason) point.reason = reason;
       continue;
     }
     point.asked = found.ask;
@@ -87,14 +97,15 @@ function pointsOf(entries, read, evaluation) {
       point.perplexity = { value: perToken, error: standardError, saved: 1 - held.net };
     } else if (piece.part === 'own') {
       point.own = agreementOf(run.agreement);
+      if (perplexity) point.ownPerplexity = perplexityOf(perplexity);
     } else {
       const dense = read['tasks-dense']?.results;
       const paired = dense ? pairedTasks(results, dense, evaluation) : {};
       point.tasks = tasksOf(run.tasks, results, paired);
     }
   }
-  for (const { piece, results } of entries) {
-    if (piece.part !== 'speed') continue;
+  for (const { piece, unreached, results } of entries) {
+    if (piece.part !== 'speed' || unreached) continue;
     for (const { label, speed } of results.runs) {
       const point = points.get(`${label} ${piece.saved}`) ?? (label !== 'dense' && { policy: label, target: piece.saved });
       if (!point || !speed) continue;
@@ -116,6 +127,15 @@ function pointsOf(entries, read, evaluation) {
   return [...points.values()];
 }
 
+/** Its standard error is that of the mean over windows, as long as each other. */
+function perplexityOf({ windows, held }) {
+  const means = windows.map(({ sums, tokens }) => sums.nll / tokens);
+  const mean = means.reduce((sum, value) => sum + value, 0) / means.length;
+  const variance = means.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, means.length - 1);
+  const value = Math.exp(mean);
+  return { value, error: value * Math.sqrt(variance / means.length), saved: 1 - held.net };
+}
+
 function agreementOf({ kl, top1, standardErrors, held }) {
   return { kl, klError: standardErrors.kl, top1, top1Error: standardErrors.top1, saved: 1 - held.net };
 }
@@ -131,28 +151,34 @@ function pairedTasks(a, b, evaluation) {
 }
 
 /** Of every policy under every budget: its number minus ours, on the same windows and items. */
-function againstOurs(points, read, evaluation) {
+function againstOurs(points, read, evaluation, ours) {
   const found = [];
   for (const { policy, target } of points) {
-    if (policy === OURS) continue;
+    if (policy === ours) continue;
     const nameOf = (name, part) => `${part}-${name.replaceAll(/[^a-z0-9]+/g, '-')}-${Math.round(1000 * target) / 10}`;
-    const pairOf = (part) => [read[nameOf(policy, part)]?.results, read[nameOf(OURS, part)]?.results];
+    const pairOf = (part) => [read[nameOf(policy, part)], read[nameOf(ours, part)]];
     const row = { policy, target };
-    const [texts, ourTexts] = pairOf('texts');
+    const [texts, ourTexts] = pairOf('texts').map((file) => file?.results);
+    const perToken = (what) => (windows) =>
+      windows.reduce((sum, { sums }) => sum + sums[what], 0) / windows.reduce((sum, { tokens }) => sum + tokens, 0);
+    const paired = (a, b, what) => {
+      const { difference, low, high } = evaluation.pairedBootstrap(a, b, perToken(what), 1);
+      return { difference, low, high };
+    };
     if (texts && ourTexts) {
       const [a, b] = [texts.runs[0], ourTexts.runs[0]];
-      const perToken = (what) => (windows) =>
-        windows.reduce((sum, { sums }) => sum + sums[what], 0) / windows.reduce((sum, { tokens }) => sum + tokens, 0);
       for (const [metric, what, part] of [
         ['kl', 'kl', 'agreement'],
         ['top1', 'top1', 'agreement'],
         ['logPerplexity', 'nll', 'perplexity'],
-      ]) {
-        const { difference, low, high } = evaluation.pairedBootstrap(a[part].windows, b[part].windows, perToken(what), 1);
-        row[metric] = { difference, low, high };
-      }
+      ])
+        row[metric] = paired(a[part].windows, b[part].windows, what);
     }
-    const [tasks, ourTasks] = pairOf('tasks');
+    const [own, ourOwn] = pairOf('own');
+    if (own?.results && ourOwn?.results)
+      row.own = paired(own.results.runs[0].agreement.windows, ourOwn.results.runs[0].agreement.windows, 'kl');
+    if (own?.perplexity && ourOwn?.perplexity) row.ownLogPerplexity = paired(own.perplexity.windows, ourOwn.perplexity.windows, 'nll');
+    const [tasks, ourTasks] = pairOf('tasks').map((file) => file?.results);
     if (tasks && ourTasks) {
       Object.assign(row, pairedTasks(tasks, ourTasks, evaluation));
       row.meanOfTasks = meanDifference(tasks, ourTasks, evaluation);

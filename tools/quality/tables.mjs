@@ -1,8 +1,7 @@
-import { metricsOf, readingAt, winnerOf } from './metrics.mjs';
+import { metricsOf, qualityView, readingAt, winnerOf } from './metrics.mjs';
 import { curves, OURS, SAVINGS, VARIANT_SAVINGS, variants } from './policies.mjs';
 
-const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1).replace(/\.0$/, '')} %`;
-const savings = [...SAVINGS].sort((a, b) => a - b);
+export const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1).replace(/\.0$/, '')} %`;
 /** Farther from the wanted saving than this, what was held is said. */
 const FAR = 0.01;
 
@@ -44,14 +43,16 @@ export function conditions(summary) {
     .join('\n');
 }
 
-/** One table per metric: policies by savings. @param {any} summary */
-export function curveTables(summary) {
-  return metricsOf(summary)
+/** One table per metric: policies by savings. @param {any} summary @param {import('./metrics.mjs').View} [view] */
+export function curveTables(summary, view = qualityView) {
+  const { names, ours, savings } = view;
+  return view
+    .metricsOf(summary)
     .map((metric) => {
       const dense = metric.dense(summary);
-      const rows = curves.flatMap(({ name }) => {
-        const cells = savings.map((target) => cellOf(summary, metric, name, target));
-        return cells.every((cell) => cell === '') ? [] : [[name === OURS ? `**${name}** (ours)` : name, ...cells]];
+      const rows = names.flatMap((name) => {
+        const cells = savings.map((target) => cellOf(summary, metric, name, target, view));
+        return cells.every((cell) => cell === '') ? [] : [[name === ours ? `**${name}** (ours)` : name, ...cells]];
       });
       const title = `**${metric.title[0]?.toUpperCase()}${metric.title.slice(1)}**${dense === undefined ? '' : ` (dense ${metric.show(dense)})`}`;
       return `${title}\n\n${markdownTable(['net MACs saved', ...savings.map(percent)], rows)}`;
@@ -59,29 +60,31 @@ export function curveTables(summary) {
     .join('\n\n');
 }
 
-/** @param {any} summary @param {import('./metrics.mjs').Metric} metric @param {string} policy @param {number} target */
-function cellOf(summary, metric, policy, target) {
+/**
+ * @param {any} summary @param {import('./metrics.mjs').Metric} metric @param {string} policy @param {number} target
+ * @param {import('./metrics.mjs').View} view
+ */
+function cellOf(summary, metric, policy, target, view) {
   const reading = readingAt(summary, metric, policy, target);
   if (!reading)
     return summary.points.some((/** @type {any} */ point) => point.policy === policy && point.target === target && point.unreached)
       ? 'out of reach'
       : '';
-  const isBest = winnerOf(summary, metric, target);
+  const isBest = winnerOf(summary, metric, target, view);
   const best = isBest && [isBest.ours, isBest.best].sort((a, b) => (metric.lessIsBetter ? 1 : -1) * (a.value - b.value))[0]?.policy;
   const text = `${metric.show(reading.value)} ± ${metric.show(reading.error)}`;
   const held = Math.abs(reading.saved - target) > FAR ? ` (${percent(reading.saved)})` : '';
   return best === policy ? `**${text}**${held}` : `${text}${held}`;
 }
 
-/** Who is best where. @param {any} summary */
-export function winnersTable(summary) {
-  const rows = metricsOf(summary).flatMap((metric) =>
-    savings.flatMap((target) => {
-      const found = winnerOf(summary, metric, target);
+/** Who is best where. @param {any} summary @param {import('./metrics.mjs').View} [view] */
+export function winnersTable(summary, view = qualityView) {
+  const rows = view.metricsOf(summary).flatMap((metric) =>
+    view.savings.flatMap((target) => {
+      const found = winnerOf(summary, metric, target, view);
       if (!found) return [];
       const { ours, best, paired, verdict, readings } = found;
-      const show = (/** @type {number} */ value) =>
-        metric.name === 'logPerplexity' ? `${(100 * Math.expm1(value)).toFixed(0)} %` : metric.show(value);
+      const show = differenceOf(metric);
       const difference = paired ? `${show(paired.difference)} (${show(paired.low)} .. ${show(paired.high)})` : '';
       return [
         [
@@ -99,10 +102,15 @@ export function winnersTable(summary) {
   return markdownTable(['measure', 'saved', 'ours', 'best baseline', 'baseline minus ours (95 %)', 'verdict', 'policies measured'], rows);
 }
 
-/** How fast each budget is, beside dense in the same minutes. @param {any} summary */
-export function speedTable(summary) {
+/** Differences in words: of perplexities, by how much larger. @param {import('./metrics.mjs').Metric} metric */
+export function differenceOf({ isLog = false, show }) {
+  return (/** @type {number} */ value) => (isLog ? `${(100 * Math.expm1(value)).toFixed(0)} %` : show(value));
+}
+
+/** How fast each budget is, beside dense in the same minutes. @param {any} summary @param {import('./metrics.mjs').View} [view] */
+export function speedTable(summary, { names, savings } = qualityView) {
   const ratio = (/** @type {any} */ { median, low, high }) => `${median.toFixed(2)} (${low.toFixed(2)}..${high.toFixed(2)})`;
-  const rows = curves.flatMap(({ name }) =>
+  const rows = names.flatMap((name) =>
     savings.flatMap((target) => {
       const speed = summary.points.find((/** @type {any} */ point) => point.policy === name && point.target === target)?.speed;
       if (!speed?.decodeOverDense) return [];

@@ -8,6 +8,7 @@ import { curves, pointName, SAVINGS, VARIANT_SAVINGS, variants } from './policie
  * @property {string} name of its file, without `.json`
  * @property {import('./policies.mjs').Curve} [curve] none: dense; `speed` has all curves at once
  * @property {number} [saved] share of the dense layer MACs
+ * @property {boolean} [hasPerplexity] whether `own` has it too
  */
 
 /**

@@ -1,0 +1,32 @@
+import { figure, metricsOf } from '../quality/metrics.mjs';
+
+/**
+ * What the pages show of a results document: all metrics of the text and of the model's own answers are brought to exactly the
+ * wanted saving.
+ *
+ * @param {any} summary @returns {import('../quality/metrics.mjs').View}
+ */
+export function gatesView({ curves, ours, points }) {
+  const names = curves.map((/** @type {any} */ { name }) => name);
+  const savings = [...new Set(points.map((/** @type {any} */ { target }) => target))].sort((a, b) => Number(a) - Number(b));
+  return { names, usable: names, ours, savings: /** @type {number[]} */ (savings), metricsOf: gatesMetricsOf };
+}
+
+/** @param {any} summary @returns {import('../quality/metrics.mjs').Metric[]} */
+export function gatesMetricsOf(summary) {
+  const all = metricsOf(summary).map((metric) => (metric.name === 'own' ? { ...metric, isText: true } : metric));
+  if (!summary.points.some((/** @type {any} */ point) => point.ownPerplexity)) return all;
+  /** @type {import('../quality/metrics.mjs').Metric} */
+  const ownPerplexity = {
+    name: 'ownLogPerplexity',
+    title: "perplexity of the dense model's own answers",
+    lessIsBetter: true,
+    isText: true,
+    isLog: true,
+    read: (point) => point.ownPerplexity,
+    dense: ({ dense }) => dense.ownPerplexity?.value,
+    show: figure,
+  };
+  const at = all.findIndex(({ name }) => name === 'own');
+  return [...all.slice(0, at + 1), ownPerplexity, ...all.slice(at + 1)];
+}

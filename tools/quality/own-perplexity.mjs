@@ -1,0 +1,34 @@
+import { OWN_WINDOW } from './open-run.mjs';
+
+/**
+ * Perplexity on the dense model's own answers, a conversation at a time, so that none is read with another before it.
+ *
+ * @param {any} setting of `evaluate`; without a budget: dense
+ * @param {any} run
+ */
+export async function ownPerplexity({ policy: name, budget, policyOptions }, run) {
+  const { scheduler, evaluation, adapter, own, limits, options } = run;
+  const runner = budget === undefined ? (run.denseRunner ?? run.runner) : run.runner;
+  const policy =
+    budget &&
+    scheduler.createPolicy(name, {
+      shape: runner.config,
+      budget,
+      gates: adapter.gates.spec,
+      ...(adapter.calibration && { calibration: adapter.calibration }),
+      ...(policyOptions && { options: policyOptions }),
+    });
+  const windows = [];
+  let [macs, denseMacs] = [0, 0];
+  const groups = [];
+  for (let start = 0; start < own.tokens.length; start += OWN_WINDOW)
+    groups.push({ texts: [{ tokens: own.tokens.subarray(start, start + OWN_WINDOW), scoredFrom: 1 }] });
+  for await (const { texts, usage } of evaluation.scoreGroups(groups, { runner, policy, limits, signal: options.signal })) {
+    const [{ logprobs }] = texts;
+    const nll = -logprobs.reduce((/** @type {number} */ sum, /** @type {number} */ value) => sum + value, 0);
+    windows.push({ id: String(windows.length * OWN_WINDOW), tokens: logprobs.length, sums: { nll } });
+    macs += usage.macs;
+    denseMacs += usage.denseMacs;
+  }
+  return { windows, held: { net: macs / denseMacs } };
+}
