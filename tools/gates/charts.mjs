@@ -7,8 +7,7 @@ export function gatesCharts(summary, view) {
   const { own, training } = groupsOf(summary, view);
   return {
     ...chartsOf(summary, view, 'gates', own ? ['kl', 'own'] : ['kl']),
-    ...(summary.training.length > 0 &&
-      training.length > 0 && { 'gates-training.svg': chart(`Training: KL on held-out text, ${summary.model.name}`, training) }),
+    ...(summary.training.length > 0 && training.length > 0 && { 'gates-training.svg': chart('Training: KL on held-out text', training) }),
   };
 }
 
@@ -36,7 +35,7 @@ export function trainingLines({ looks }) {
     const isDrop = budget >= 1;
     return {
       name: budget === 0 ? 'nothing skipped' : `${percent(isDrop ? (last?.saved ?? 0) : budget)} ${isDrop ? 'dropped' : 'asked'}`,
-      dots: found.filter(({ kl }) => kl > 0).map(({ tokens, kl }) => ({ x: tokens / 1000, y: kl })),
+      dots: found.map(({ tokens, kl }) => ({ x: tokens / 1000, y: kl })),
     };
   });
 }

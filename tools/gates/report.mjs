@@ -8,10 +8,10 @@
 // Needs built packages (npm run setup). --config names curves, their adapter files and the run folders of their training; curves
 // whose file is absent are left out and named on the page. --data is a folder with <task>/<split>.jsonl. Results are a file a
 // piece in --out; stopped or killed, the same command goes on, also with more curves in the configuration. --plan prints the pieces.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { writeJson } from '../quality/files.mjs';
+import { readJson, writeJson } from '../quality/files.mjs';
 import { measurePiece } from '../quality/measure-piece.mjs';
 import { openRun } from '../quality/open-run.mjs';
 import { shareOption, wholeOption } from '../quality/option-values.mjs';
@@ -21,6 +21,9 @@ import { measureAnchors } from './measure-anchors.mjs';
 import { readConfig } from './read-config.mjs';
 import { readTraining } from './training-log.mjs';
 import { PARTS, SAVINGS, workList } from './work-list.mjs';
+
+/** What one adapter or its calibration cannot do; the others are measured all the same. */
+const REFUSALS = ['GS_UNSUPPORTED', 'GS_POLICY_NEEDS'];
 
 const { values: options } = parseArgs({
   options: {
@@ -60,6 +63,8 @@ for (const { name, missing } of config.absent)
 if (options.plan) for (const { name } of pieces) console.log(name);
 else {
   mkdirSync(out, { recursive: true });
+  // What a backend refused is tried again: it may have been built anew.
+  for (const { name } of pieces) if (readJson(join(out, `${name}.json`))?.reason) rmSync(join(out, `${name}.json`));
   const { ours, absent } = config;
   const about = config.curves.map(({ name, policy, about: text, files }) => ({ name, policy, about: text, savings: Object.keys(files) }));
   // Curves with one adapter begin at one point: nothing skipped.
@@ -96,17 +101,19 @@ async function openAll(left) {
 
 /** @param {any} piece @param {ReturnType<typeof adapterSessions>} sessions */
 async function measureOne(piece, sessions) {
-  let run;
   try {
-    run = await sessions.of(piece.file);
+    return await measureWith(piece, await sessions.of(piece.file));
   } catch (error) {
-    // One adapter that this backend cannot run leaves the others to be measured; the page says which and why.
-    if (/** @type {any} */ (error).code !== 'GS_UNSUPPORTED') throw error;
+    if (piece.file === undefined || !REFUSALS.includes(/** @type {any} */ (error).code)) throw error;
     const { file: _, ...named } = piece;
     const reason = /** @type {Error} */ (error).message;
     writeJson(join(out, `${piece.name}.json`), { piece: named, unreached: true, reason });
     return `refused: ${reason}`;
   }
+}
+
+/** @param {any} piece @param {any} run @returns {Promise<string>} */
+async function measureWith(piece, run) {
   keepAdapter(out, piece, run.adapter);
   if (piece.part === 'anchors') return measureAnchors(piece, run);
   const { file: _, curves: own, ...rest } = piece;

@@ -21,7 +21,9 @@ export function summarizeGates(out, evaluation, observe) {
   const { training, ...curves } = named;
   const anchors = readdirSync(out)
     .filter((name) => /^anchors-[^/]*\.json$/.test(name))
-    .map((name) => anchorsOf(readJson(join(out, name)), observe.tokenClass));
+    .map((name) => readJson(join(out, name)))
+    .filter(({ unreached }) => !unreached)
+    .map((file) => anchorsOf(file, observe.tokenClass));
   return compact({
     schema: SCHEMA,
     ...rest,

@@ -32,7 +32,10 @@ export function conditions(summary, view) {
 /** Where each adapter comes from and what it changes. @param {any} summary */
 export function adaptersTable({ curves, adapters }) {
   const about = Object.fromEntries(curves.map((/** @type {any} */ { name, about: words }) => [name, words]));
-  const rows = adapters.flatMap((/** @type {any} */ adapter) => {
+  const names = curves.map((/** @type {any} */ { name }) => name);
+  const firstOf = (/** @type {any} */ { curves: own }) => names.findIndex((/** @type {string} */ name) => name in own);
+  const sorted = adapters.toSorted((/** @type {any} */ a, /** @type {any} */ b) => firstOf(a) - firstOf(b));
+  const rows = sorted.flatMap((/** @type {any} */ adapter) => {
     const { provenance, gates, lora, norms, kv } = adapter;
     const changes = [lora && `LoRA rank ${lora.rank} on ${lora.matrices} matrices a layer`, norms > 0 && `${norms} norms`].filter(Boolean);
     return Object.entries(adapter.curves).map(([name, savings], index) => [

@@ -12,7 +12,7 @@ const colors = ['#18181b', '#2563eb', '#d97706', '#059669', '#db2777', '#7c3aed'
  * @typedef {object} Panel
  * @property {string} x axis
  * @property {string} y axis
- * @property {boolean} [log] of y
+ * @property {boolean} [log] of y; dots at 0 are left out
  * @property {{ name: string, dots: readonly Dot[] }[]} lines; a name keeps its colour in all panels
  */
 
@@ -38,7 +38,9 @@ ${legend.join('\n')}
 }
 
 /** @param {Panel} panel @param {readonly string[]} names @param {number} offset */
-function drawPanel({ x: xName, y: yName, log = false, lines }, names, offset) {
+function drawPanel({ x: xName, y: yName, log = false, lines: all }, names, offset) {
+  // A logarithmic axis has no place for zeros.
+  const lines = log ? all.map(({ name, dots }) => ({ name, dots: dots.filter(({ y }) => y > 0) })) : all;
   const dots = lines.flatMap((line) => line.dots);
   if (dots.length === 0) return '';
   const [lowX, highX] = range(dots.map(({ x }) => x));

@@ -21,7 +21,9 @@ export function summarize(out, evaluation) {
  * @param {string} out folder @param {any} evaluation package `evaluate` @param {string} ours curve that the others are compared with
  */
 export function gather(out, evaluation, ours) {
-  const files = readdirSync(out).filter((name) => /^(texts|own|tasks|speed)-[^/]*\.json$/.test(name));
+  const files = readdirSync(out)
+    .filter((name) => /^(texts|own|tasks|speed)-[^/]*\.json$/.test(name))
+    .sort();
   const read = Object.fromEntries(files.map((name) => [name.slice(0, -5), readJson(join(out, name))]));
   const entries = Object.entries(read).map(([name, file]) => ({ name, ...file }));
   const settings = readJson(join(out, 'settings.json'));
@@ -29,6 +31,7 @@ export function gather(out, evaluation, ours) {
   const first = entries.find(({ results }) => results !== undefined)?.results;
   if (first === undefined) throw new Error(`${out} has no results yet.`);
   const anyTasks = entries.find(({ piece, results }) => piece.part === 'tasks' && results)?.results;
+  const anyText = entries.find(({ piece, results }) => piece.part === 'texts' && results)?.results;
   const anyOwn = entries.find(({ piece, results }) => piece.part === 'own' && results)?.results;
   const points = pointsOf(entries, read, evaluation);
   return {
@@ -40,7 +43,7 @@ export function gather(out, evaluation, ours) {
     adapter: first.adapter,
     machine: readJson(join(out, 'machine.json')),
     settings,
-    texts: { text: first.texts.perplexity, own: anyOwn?.texts.agreement ?? null },
+    texts: { text: anyText?.texts.perplexity ?? null, own: anyOwn?.texts.agreement ?? null },
     data: Object.fromEntries(
       Object.entries(anyTasks?.data ?? {}).map(([name, { items, records, sha256, itemsSha256, metrics }]) => [
         name,

@@ -154,6 +154,21 @@ describe('charts', () => {
     expect(logTicks(-1, 1)).toEqual([0.1, 0.2, 0.5, 1, 2, 5, 10]);
     expect(logTicks(0, 0.3).length).toBeGreaterThanOrEqual(3);
   });
+  it('leave zeros out of a logarithmic axis', () => {
+    const lines = [
+      {
+        name: 'n',
+        dots: [
+          { x: 0, y: 0 },
+          { x: 1, y: 0.1 },
+          { x: 2, y: 1 },
+        ],
+      },
+    ];
+    const svg = chart('t', [{ x: 'x', y: 'y', log: true, lines }]);
+    expect(svg).not.toMatch(/NaN|Infinity/);
+    expect(svg.match(/<polyline points="([^"]*)"/)[1].split(' ')).toHaveLength(2);
+  });
   it('escape what they are given and stand a single dot', () => {
     const svg = chart('a < b & "c"', [{ x: 'x', y: 'y', lines: [{ name: '<n>', dots: [{ x: 1, y: 2 }] }] }]);
     expect(svg).toContain('a &lt; b &amp; &quot;c&quot;');
