@@ -27,5 +27,6 @@ function readings(curve: HeldOutCurve, net: number): { readonly kl?: number | un
   return { kl: klAt(curve, net), agreement: agreementAt(curve, net) };
 }
 
-const number = (value: number | undefined): string => value?.toFixed(4) ?? '-';
+// A divergence of rounding alone may be below 0.
+const number = (value: number | undefined): string => (value === undefined ? '-' : Math.max(0, value).toFixed(4));
 const share = (value: number | undefined): string => (value === undefined ? '-' : percent(value));

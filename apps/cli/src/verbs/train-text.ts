@@ -7,6 +7,7 @@ import type { TrainVerbOptions } from './train.js';
 
 /** Longest piece of a text that is trained on at once; attention over more costs time and teaches little. */
 const windowTokens = 512;
+const longestAnswer = 384;
 /** Own text where its amount is not given; with little time less. */
 const ownTokens = 65_536;
 const ownTokensPerMinute = 4096;
@@ -57,6 +58,8 @@ export async function trainingTextOf(
     ...(threads !== undefined && { threads }),
     ...(options.prompts !== undefined && { prompts: await readTrainingPrompts(options.prompts, output.signal) }),
     tokens: wanted,
+    // Little text is of many short answers: some are held out.
+    maxAnswerTokens: Math.min(longestAnswer, Math.max(32, Math.ceil(wanted / 16))),
     license: dataLicense ?? ownLicense,
     cacheFolder: options.textCache ?? join(folder, 'text'),
   });

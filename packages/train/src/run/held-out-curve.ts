@@ -1,5 +1,7 @@
 import type { Trainer, TrainStepResult } from '@gateskip/backend';
 import type { Plan } from '@gateskip/gate';
+import type { LoraRowCosts } from '@gateskip/model';
+import { stepLoraMacs } from './lora-macs.js';
 import type { SkipPlanner } from './skip-planner.js';
 import { judgingInput, type TaughtBatch } from './training-input.js';
 
@@ -9,7 +11,7 @@ export interface HeldOutPoint {
   readonly asked: number;
   /** Value of the plan: a threshold, or the share itself. */
   readonly value: number;
-  /** Share of the dense layer MACs saved, gates paid. */
+  /** Share of the dense layer MACs saved, gates and low-rank additions paid. */
   readonly netSaved: number;
   readonly skipShare: number;
   /** Mean KL to the dense model per row (likeliest tokens and the rest as one class), nats. */
@@ -35,21 +37,25 @@ interface Sums {
   denseMacs: number;
 }
 
+export interface HeldOutRequest {
+  readonly trainer: Trainer;
+  /** One that knows nothing yet. */
+  readonly planner: SkipPlanner;
+  readonly batches: readonly TaughtBatch[];
+  readonly budgets: readonly number[];
+  readonly at: { readonly step: number; readonly tokens: number };
+  /** Of earlier looks, by budget; changed. */
+  readonly corrections: Map<number, number>;
+  /** What low-rank additions cost; they are paid like gates. */
+  readonly additions: LoraRowCosts;
+}
+
 /**
  * Measures the curve. Thresholds come from the scores of the very text at budget 0; since skipping changes scores, what is
  * held differs a little from what was asked, and the next look asks for so much more or less.
- *
- * @param corrections of earlier looks, by budget; changed
  */
-export async function heldOutCurve(
-  trainer: Trainer,
-  planner: SkipPlanner,
-  batches: readonly TaughtBatch[],
-  budgets: readonly number[],
-  at: { readonly step: number; readonly tokens: number },
-  corrections: Map<number, number>,
-  signal?: AbortSignal,
-): Promise<HeldOutCurve> {
+export async function heldOutCurve(request: HeldOutRequest, signal?: AbortSignal): Promise<HeldOutCurve> {
+  const { trainer, planner, batches, budgets, at, corrections, additions } = request;
   const points: HeldOutPoint[] = [];
   for (const asked of [0, ...budgets.filter((budget) => budget > 0)]) {
     const sums: Sums = { weight: 0, kl: 0, agreed: 0, rows: 0, skipped: 0, macs: 0, denseMacs: 0 };
@@ -63,6 +69,7 @@ export async function heldOutCurve(
       const result = await trainer.evaluate(judgingInput(taught, plan, wantsScores), signal);
       if (wantsScores) planner.count(result, plan, segmentLengths);
       add(sums, result, taught);
+      sums.macs += stepLoraMacs(result, taught.batch.tokens.length, plan.kv, additions);
     }
     const netSaved = 1 - sums.macs / sums.denseMacs;
     points.push({

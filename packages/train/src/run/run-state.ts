@@ -24,6 +24,9 @@ export interface RunState {
   lookMs: number;
   looks: HeldOutCurve[];
   heldOutTokens: number;
+  /** Rows of a micro-batch of updates, and of one of a look. */
+  rows: number;
+  lookRows: number;
   /** Pairs of {@link heldOutCurve}'s corrections. */
   corrections: [number, number][];
 }

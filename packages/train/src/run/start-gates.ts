@@ -1,7 +1,7 @@
 import { branchCount, createGateSet, type GateSet, type GateSpec } from '@gateskip/gate';
 import type { ModelConfig } from '@gateskip/model';
 import { type FitRequest, fitAdapter } from '../fit/fit-adapter.js';
-import { resolveFitOptions } from '../fit/fit-options.js';
+import { type FitOptions, resolveFitOptions } from '../fit/fit-options.js';
 import type { ModelProfile } from '../profile/model-profile.js';
 import { assertProfileFits } from '../profile/profile-file.js';
 import { RecipeInvalidError } from '../recipes/errors.js';
@@ -67,7 +67,7 @@ const STATIC_LOGIT = 5;
 export async function startGates(
   request: TrainRequest,
   dropped: readonly number[],
-  fitTokens: number,
+  fitOptions: FitOptions,
   onProgress: FitRequest['onProgress'],
 ): Promise<GateSet> {
   const { model, backend, recipe, text, signal, threads } = request;
@@ -95,7 +95,7 @@ export async function startGates(
     name: request.name,
     provenance: request.provenance,
     options: {
-      tokens: fitTokens,
+      ...fitOptions,
       kv: recipe.kv,
       pinnedTokens: recipe.pinnedTokens,
       protectedBranches: protectedBranches(recipe, config),

@@ -1,4 +1,5 @@
-import { packMicroBatches } from '../data/pack-micro-batches.js';
+import { InvalidArgumentError } from '@gateskip/errors';
+import { type PackOptions, packMicroBatches } from '../data/pack-micro-batches.js';
 import type { MicroBatch, TrainingSequence } from '../data/training-text.js';
 
 /** Where a run is in its text; enough to go on. */
@@ -39,6 +40,17 @@ export class TextStream {
   }
 
   #pack(): readonly MicroBatch[] {
-    return packMicroBatches(this.sequences, { ...this.options, epoch: this.#epoch });
+    return countingBatches(this.sequences, { ...this.options, epoch: this.#epoch });
   }
+}
+
+/**
+ * Micro-batches with something to learn: pieces of a long prompt alone would be work for nothing.
+ *
+ * @throws InvalidArgumentError where there is none
+ */
+export function countingBatches(sequences: readonly TrainingSequence[], options: PackOptions): readonly MicroBatch[] {
+  const batches = packMicroBatches(sequences, options).filter(({ rowWeights }) => rowWeights.some((weight) => weight > 0));
+  if (batches.length > 0) return batches;
+  throw new InvalidArgumentError('No row of the text counts: it is all prompt.', 'Give text with answers.', { what: 'text' });
 }

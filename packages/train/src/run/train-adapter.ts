@@ -1,22 +1,21 @@
 import type { Trainer } from '@gateskip/backend';
 import { AbortedError, InvalidArgumentError, UnsupportedError } from '@gateskip/errors';
 import { branchCount, type Calibration, type GateSet } from '@gateskip/gate';
-import { assertAdapterFits, type GateAdapter, readAdapter, writeAdapter } from '@gateskip/model';
-import { packMicroBatches } from '../data/pack-micro-batches.js';
-import type { MicroBatch } from '../data/training-text.js';
+import { assertAdapterFits, readAdapter, writeAdapter } from '@gateskip/model';
 import { AdamW } from '../optimizer/adam-w.js';
 import { calibrateTrained } from './calibrate-trained.js';
 import { trainingCurveSvg } from './curve-svg.js';
 import { TrainingDivergedError } from './errors.js';
 import { type HeldOutCurve, heldOutCurve } from './held-out-curve.js';
+import { loraMacs, noLoraMacs } from './lora-macs.js';
 import { RunClock } from './run-clock.js';
 import { RunFolder } from './run-folder.js';
 import { type RunState, restoreRun, runCheckpoint } from './run-state.js';
 import { SkipPlanner, type SkipPlannerOptions } from './skip-planner.js';
 import { takeBackbone } from './start-backbone.js';
 import { droppedBranches, protectedBranches, startGates } from './start-gates.js';
-import { TextStream } from './text-stream.js';
-import { timeShares } from './time-shares.js';
+import { countingBatches, TextStream } from './text-stream.js';
+import { TimeShares } from './time-shares.js';
 import type { TrainPhase, TrainProgress, TrainRequest, TrainResult } from './train-request.js';
 import { emptyCalibration, trainedAdapter } from './trained-adapter.js';
 import { type TaughtBatch, teach } from './training-input.js';
@@ -53,7 +52,7 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
       ? undefined
       : await RunFolder.open(request.folder, { recipe, model: model.fingerprint, text: text.fingerprint }, request.resume ?? false);
   const found = request.resume ? await folder?.newest() : undefined;
-  const shares = timeShares(request, startedMs);
+  const shares = new TimeShares(request, startedMs);
 
   const gates = await gatesToStartFrom();
   const startMs = performance.now() - startedMs;
@@ -86,7 +85,9 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
       assertAdapterFits(adapter, model);
       return adapter.gates;
     }
-    const gates = await startGates(request, dropped, shares.fitTokens, ({ phase, done, total }) => report(phase, done, total));
+    const gates = await startGates(request, dropped, request.start ? {} : await shares.fitOptions(), ({ phase, done, total }) =>
+      report(phase, done, total),
+    );
     if (folder) {
       const { name, provenance } = request;
       const calibration = emptyCalibration(config.layers, { ...recipe, protectedBranches: kept });
@@ -110,31 +111,36 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     const optimizer = new AdamW(trainer.parameters, { beta1, beta2, weightDecay, scales: groupRates(trainer, recipe) });
     const parts = { trainer, optimizer, planner };
     if (!found && request.start) takeBackbone(trainer, recipe, request.start);
-    const state: RunState = found
-      ? restoreRun(found.checkpoint, found.path, parts)
-      : {
-          step: 0,
-          tokens: 0,
-          progress: 0,
-          elapsedMs: 0,
-          position: { epoch: 0, index: 0 },
-          lookedAt: 0,
-          lookMs: 0,
-          looks: [],
-          heldOutTokens: 0,
-          corrections: [],
-        };
+    const begin: RunState = {
+      step: 0,
+      tokens: 0,
+      progress: 0,
+      elapsedMs: 0,
+      position: { epoch: 0, index: 0 },
+      lookedAt: 0,
+      lookMs: 0,
+      looks: [],
+      heldOutTokens: 0,
+      rows: recipe.batch.rows,
+      lookRows: found ? recipe.batch.rows : shares.lookRows,
+      corrections: [],
+    };
+    const state: RunState = found ? { ...begin, ...restoreRun(found.checkpoint, found.path, parts) } : begin;
+
     await folder?.trimLog(state.step);
 
     const judged = await heldOutBatches(trainer, state);
     const budgets = isStatic ? [1] : recipe.heldOut.budgets;
-    const look = async (): Promise<HeldOutCurve> => {
+    const look = async (teaches = false): Promise<HeldOutCurve> => {
       const lookStartedMs = performance.now();
       const corrections = new Map(state.corrections);
       const at = { step: state.step, tokens: state.tokens };
       const fresh = new SkipPlanner(plannerOptions);
-      const curve = await heldOutCurve(trainer, fresh, judged, budgets, at, corrections, signal);
+      const additions = state.step > 0 || request.start?.backbone?.lora ? loraMacs(trainer) : noLoraMacs;
+      const curve = await heldOutCurve({ trainer, planner: fresh, batches: judged, budgets, at, corrections, additions }, signal);
       state.corrections = [...corrections];
+      // What is known of the scores before the first update.
+      if (teaches) planner.restore(fresh.state());
       state.lookMs = performance.now() - lookStartedMs;
       await folder?.log({ kind: 'look', ...curve, ms: state.lookMs });
       await folder?.write('curve.svg', trainingCurveSvg([...state.looks, curve], `${config.name}, recipe ${recipe.name}`));
@@ -142,10 +148,10 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     };
     if (state.looks.length === 0) {
       report('look', 0, 1);
-      state.looks.push(await look());
+      state.looks.push(await look(true));
     }
-    const calibrationBatches = shares.calibration(state.lookMs, judged, text.heldOut);
-    const clock = new RunClock(recipe.tokens, shares.trainUntil(state.lookMs, judged, calibrationBatches));
+    const calibrationText = shares.calibration(state.lookMs, judged, text.heldOut);
+    const clock = new RunClock(recipe.tokens, shares.trainUntil(state.lookMs, judged, calibrationText));
     const trainStartedMs = performance.now();
     const tokensBefore = state.tokens;
     let savedAtMs = performance.now();
@@ -165,11 +171,11 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
         trainer,
         optimizer,
         planner,
-        stream: new TextStream(text.train, { rows: recipe.batch.rows, seed: recipe.seed }, state.position),
+        stream: new TextStream(text.train, { rows: state.rows, seed: recipe.seed }, state.position),
         teacher: request.teacher,
         clock,
         state,
-        look,
+        look: () => look(),
         lastCheckpoint: () => folder?.lastCheckpoint,
         onStep: async (step) => {
           await folder?.log({ kind: 'step', ...step });
@@ -202,18 +208,8 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     await save();
 
     const calibrateStartedMs = performance.now();
-    const calibration = await calibrateTrained({
-      trainer,
-      planner,
-      batches: calibrationBatches,
-      kv: recipe.kv,
-      protectedBranches: kept,
-      pinnedTokens: recipe.pinnedTokens,
-      isStatic,
-      onProgress: (done, total) => report('calibrate', done, total),
-      ...(signal && { signal }),
-    });
-    const adapter: GateAdapter = trainedAdapter(request, trainer, calibration);
+    const untested = trainedAdapter(request, trainer, emptyCalibration(config.layers, { ...recipe, protectedBranches: kept }));
+    const adapter = await calibrateTrained(request, untested, calibrationText, (done, total) => report('calibrate', done, total));
     if (folder) await writeAdapter(folder.file('adapter.safetensors'), adapter);
     if (signal?.aborted) throw new AbortedError('Training');
     const endMs = performance.now();
@@ -238,18 +234,21 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
 
   /** Taught once; a run that goes on looks at the same ones. */
   async function heldOutBatches(trainer: Trainer, state: RunState): Promise<TaughtBatch[]> {
-    const all = packMicroBatches(text.heldOut, { rows: recipe.batch.rows, seed: recipe.seed, epoch: 0 });
+    const all = countingBatches(text.heldOut, { rows: state.lookRows, seed: recipe.seed, epoch: 0 });
     const wanted = state.heldOutTokens || recipe.heldOut.tokens;
     const judged: TaughtBatch[] = [];
     let tokens = 0;
     let limit = wanted;
-    for (const batch of all as readonly MicroBatch[]) {
+    for (const batch of all) {
       if (judged.length > 0 && tokens + batch.tokens.length > limit) break;
       report('look', Math.min(tokens, limit), limit);
       const taught = await teach(batch, request.teacher, signal);
       judged.push(taught);
       tokens += batch.tokens.length;
-      if (judged.length === 1 && state.heldOutTokens === 0) limit = Math.min(wanted, await shares.heldOutTokens(trainer, taught));
+      if (judged.length > 1 || state.heldOutTokens > 0) continue;
+      const sizes = await shares.sizes(trainer, taught);
+      limit = sizes.heldOutTokens;
+      state.rows = sizes.rows;
     }
     state.heldOutTokens = tokens;
     return judged;

@@ -77,8 +77,9 @@ export function groupRates(trainer: Trainer, recipe: TrainingRecipe): (name: str
 export async function trainingLoop(request: LoopRequest): Promise<'tokens' | 'time' | 'patience'> {
   const { recipe, state, clock, signal } = request;
   for (;;) {
-    if (state.progress >= 1 - 1e-9 || state.tokens >= recipe.tokens) return 'tokens';
-    if (clock.isOver) return 'time';
+    if (state.tokens >= recipe.tokens) return 'tokens';
+    // With a deadline the schedule is over when the time is.
+    if (state.progress >= 1 || clock.isOver) return 'time';
     if (signal?.aborted) throw new AbortedError('Training');
     await request.onStep(await update(request));
     if (state.tokens - state.lookedAt >= recipe.heldOut.everyTokens && state.tokens < recipe.tokens) {
@@ -137,7 +138,8 @@ async function update(request: LoopRequest): Promise<StepReport> {
     const ms = performance.now() - startedMs;
     state.step = step;
     state.tokens += tokens;
-    state.progress = Math.min(1, state.progress + share);
+    // Shares of many steps may miss 1 by their rounding.
+    state.progress = state.progress + share > 1 - 1e-9 ? 1 : state.progress + share;
     state.elapsedMs += ms;
     state.position = stream.position;
     clock.took(ms);

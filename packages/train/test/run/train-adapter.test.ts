@@ -11,10 +11,11 @@ const folder = testFolder();
 
 describe('trainAdapter', () => {
   it('makes a better curve than the fit that it starts from, and an adapter that serves budgets', async () => {
-    const recipe = smallRecipe('minutes', { tokens: 80 * 60 });
+    // Without low-rank additions: in so narrow a model they cost a tenth of all MACs.
+    const recipe = smallRecipe('norms', { tokens: 80 * 40 });
     const heard: TrainProgress[] = [];
     const { adapter, report } = await trainAdapter(smallRequest(recipe, { onProgress: (progress) => heard.push(progress) }));
-    expect(report.steps).toBe(60);
+    expect(report.steps).toBe(40);
     expect(report.start.step).toBe(0);
     const last = report.trained.points.at(-1)!;
     const before = klAt(report.start, last.netSaved)!;
@@ -39,7 +40,7 @@ describe('trainAdapter', () => {
     }
   });
 
-  it.each(['norms', 'paper', 'repair'] as const)('runs recipe %s', async (name) => {
+  it.each(['paper', 'repair'] as const)('runs recipe %s', async (name) => {
     const skip = smallRecipe(name).skip;
     const recipe = smallRecipe(name, name === 'repair' ? { skip: { ...skip, drop: { branches: [4, 5] } } } : {});
     const { adapter, report } = await trainAdapter(smallRequest(recipe));
@@ -100,6 +101,17 @@ describe('trainAdapter', () => {
     expect((await readFile(checkpoint)).length).toBeGreaterThan(0);
   });
 
+  it('passes over micro-batches that are prompt alone', async () => {
+    const recipe = smallRecipe('paper', { tokens: 80 * 6 });
+    const { text } = smallRequest(recipe);
+    const prompt = { tokens: text.train[0]!.tokens, rowWeights: new Float32Array(40) };
+    const { report } = await trainAdapter(
+      smallRequest({ ...recipe, batch: { rows: 40, accumulate: 1 } }, { text: { ...text, train: [prompt, ...text.train] } }),
+    );
+    // Thirteen sequences, twelve of which count.
+    expect([report.steps, report.epochs]).toEqual([12, 1]);
+  });
+
   it('stops where nothing becomes better for long', async () => {
     const recipe = smallRecipe('minutes');
     const still = {
@@ -113,12 +125,13 @@ describe('trainAdapter', () => {
 
   it('ends by its deadline', async () => {
     const startedMs = performance.now();
-    const recipe = smallRecipe('minutes', { tokens: 80 * 100_000 });
+    const skip = { ...smallRecipe('repair').skip, drop: { branches: [4] } };
+    const recipe = smallRecipe('repair', { skip, tokens: 80 * 100_000 });
     const { report } = await trainAdapter(smallRequest(recipe, { deadlineMs: startedMs + 6000 }));
     expect(report.ended).toBe('time');
     expect(report.steps).toBeGreaterThan(1);
-    // Steps, looks and the calibration are foreseen by what earlier ones took; half again as much is left for a busy machine.
-    expect(performance.now() - startedMs).toBeLessThan(9000);
+    // Steps, looks and the calibration are foreseen by what earlier ones took; as much again is left for a machine that is busy by turns.
+    expect(performance.now() - startedMs).toBeLessThan(12_000);
   });
 
   it('refuses what it cannot do', async () => {
@@ -129,5 +142,7 @@ describe('trainAdapter', () => {
     await expect(trainAdapter(smallRequest(smallRecipe('minutes', { protectedBranches: [99] })))).rejects.toThrow(RecipeInvalidError);
     const { text } = smallRequest(recipe);
     await expect(trainAdapter(smallRequest(recipe, { text: { ...text, heldOut: [] } }))).rejects.toThrow(/held out/);
+    const prompts = text.heldOut.map((sequence) => ({ ...sequence, rowWeights: new Float32Array(sequence.tokens.length) }));
+    await expect(trainAdapter(smallRequest(smallRecipe('paper'), { text: { ...text, heldOut: prompts } }))).rejects.toThrow(/all prompt/);
   });
 });
