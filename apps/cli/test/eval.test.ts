@@ -3,7 +3,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
+import { createRandomAdapter } from '@gateskip/backend/conformance';
 import type { EvaluationResults } from '@gateskip/evaluate';
+import { loadModel, writeAdapter } from '@gateskip/model';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commandLine, documentOf, type ErrorDocument, testFolder } from './support/command-line.js';
@@ -35,6 +37,38 @@ beforeAll(() => {
 });
 
 describe('eval', () => {
+  it('compares an adapter that changes the model with the model without it', async () => {
+    const adapter = join(folder, 'lora.safetensors');
+    const opened = await loadModel(model);
+    await writeAdapter(adapter, createRandomAdapter(opened, { seed: 2, lora: { rank: 2 } }));
+    await opened.close();
+    const text = write('dense.txt', 'hello world, hello hell. '.repeat(10));
+    const words = [
+      ...common,
+      '--perplexity',
+      text,
+      '--agreement',
+      text,
+      '--window',
+      '32',
+      '--text-tokens',
+      '64',
+      '--budget',
+      'skip=0',
+      '--json',
+    ];
+    const plain = documentOf<EvaluationResults>(await commandLine(words));
+    const ran = await commandLine([...words, '--adapter', adapter]);
+    expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+    const changed = documentOf<EvaluationResults>(ran);
+    expect(validate(changed), JSON.stringify(validate.errors)).toBe(true);
+    expect(changed.denseAdapter).toBeNull();
+    expect(changed.runs[0]!.perplexity).toEqual(plain.runs[0]!.perplexity);
+    // Nothing is skipped, and yet it is another model.
+    expect(changed.runs[1]!.agreement!.kl).toBeGreaterThan(1e-6);
+    expect(changed.runs[1]!.perplexity!.perToken).not.toBe(plain.runs[0]!.perplexity!.perToken);
+  });
+
   it('scores, pairs with dense, and writes results, chart, page and tables', async () => {
     const [out, svg, html, markdown] = ['results.json', 'chart.svg', 'page.html', 'tables.md'].map((name) => join(folder, name)) as [
       string,
