@@ -181,6 +181,7 @@ async function report(
   output.note(
     `${out}: ${grouped(size)} bytes; ${grouped(parameters)} numbers trained in ${steps} steps on ${grouped(tokens)} tokens (${epochs === 1 ? 'within' : `${epochs} times through`} the text) at ${rate(tokensPerSecond)}, ended by ${ended}; judged on ${grouped(heldOutTokens)} held-out tokens; ${seconds(elapsedMs)} in all on backend ${opened.backend.name}; log, curve and checkpoints in ${folder}`,
   );
+  if (report.fitTokens !== undefined) output.note(`the start is a closed-form fit on ${grouped(report.fitTokens)} tokens`);
   const top = adapter.calibration.curve.at(-1);
   if (top) output.note(`budgets up to net=${percent(top.net)} of the dense MACs; use it with --adapter ${out}`);
   await output.document({

@@ -15,6 +15,8 @@ const WANTED_STEPS = 80;
 const STEP_PER_EVALUATION = 3;
 /** Fitting gates against running the model, a token each, at the width of a small model. */
 const GATES_PER_FORWARD = { factor: 6, hiddenSize: 576 };
+/** Weighing branches against running the model, a token and branch each: logits are compared there too. */
+const WEIGHING_PER_FORWARD = 3;
 const LEAST = { fitTokens: 1024, weightTokens: 48, rows: 128, looked: 256, calibration: 128 };
 const MOST_WEIGHT_TOKENS = 512;
 /** Tokens of the fit for each on which branches are weighed. */
@@ -48,7 +50,7 @@ export class TimeShares {
     const halfMs = (SHARES.fit * this.allMs) / 2;
     return {
       tokens: within(Math.max(LEAST.fitTokens, config.hiddenSize + 64), halfMs / (forwardMs + gatesMs), tokens),
-      weightTokens: within(LEAST.weightTokens, halfMs / (forwardMs * branchCount(config)), MOST_WEIGHT_TOKENS),
+      weightTokens: within(LEAST.weightTokens, halfMs / (WEIGHING_PER_FORWARD * forwardMs * branchCount(config)), MOST_WEIGHT_TOKENS),
     };
   }
 
@@ -94,7 +96,9 @@ export class TimeShares {
   /** Text of the calibration. */
   calibration(lookMs: number, judged: readonly TaughtBatch[], heldOut: readonly TrainingSequence[]): readonly Int32Array[] {
     const affordable = (SHARES.calibration * this.allMs * this.#tokensPerMs(lookMs, judged)) / CURVE_POINTS;
-    const windows = heldOut.map(({ tokens }) => tokens);
+    // A short text of many beginnings rather than of one long piece.
+    const longest = this.request.deadlineMs === undefined ? undefined : LEAST.calibration;
+    const windows = heldOut.map(({ tokens }) => tokens.subarray(0, longest));
     return spread(windows, within(LEAST.calibration, affordable, this.request.recipe.heldOut.tokens));
   }
 

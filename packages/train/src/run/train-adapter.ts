@@ -2,6 +2,7 @@ import type { Trainer } from '@gateskip/backend';
 import { AbortedError, InvalidArgumentError, UnsupportedError } from '@gateskip/errors';
 import { branchCount, type Calibration, type GateSet } from '@gateskip/gate';
 import { assertAdapterFits, readAdapter, writeAdapter } from '@gateskip/model';
+import type { FitOptions } from '../fit/fit-options.js';
 import { AdamW } from '../optimizer/adam-w.js';
 import { calibrateTrained } from './calibrate-trained.js';
 import { trainingCurveSvg } from './curve-svg.js';
@@ -54,6 +55,7 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
   const found = request.resume ? await folder?.newest() : undefined;
   const shares = new TimeShares(request, startedMs);
 
+  let fitted: FitOptions = {};
   const gates = await gatesToStartFrom();
   const startMs = performance.now() - startedMs;
   report('load', 0, 1);
@@ -85,9 +87,8 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
       assertAdapterFits(adapter, model);
       return adapter.gates;
     }
-    const gates = await startGates(request, dropped, request.start ? {} : await shares.fitOptions(), ({ phase, done, total }) =>
-      report(phase, done, total),
-    );
+    fitted = request.start ? {} : await shares.fitOptions();
+    const gates = await startGates(request, dropped, fitted, ({ phase, done, total }) => report(phase, done, total));
     if (folder) {
       const { name, provenance } = request;
       const calibration = emptyCalibration(config.layers, { ...recipe, protectedBranches: kept });
@@ -220,6 +221,7 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
         tokens: state.tokens,
         epochs: state.position.epoch + 1,
         parameters: trainer.parameters.reduce((sum, { value }) => sum + value.length, 0),
+        ...(fitted.tokens !== undefined && { fitTokens: fitted.tokens }),
         start: state.looks[0]!,
         trained: state.looks.at(-1)!,
         looks: state.looks,

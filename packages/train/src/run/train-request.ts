@@ -61,6 +61,8 @@ export interface TrainReport {
   readonly epochs: number;
   /** Numbers that were trained. */
   readonly parameters: number;
+  /** Tokens of the fit that it started from; absent where the start was something else, or the run was resumed. */
+  readonly fitTokens?: number;
   /** Before the first update. */
   readonly start: HeldOutCurve;
   readonly trained: HeldOutCurve;
