@@ -144,9 +144,8 @@ Napi::Value NativeRunner::details(const Napi::CallbackInfo& info) {
 Napi::Value NativeRunner::step(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   runner(env);
-  if (info.Length() != 1 || !info[0].IsObject()) throw Napi::TypeError::New(env, "step() takes one request object.");
   return guarded(env, [&] {
-    auto step = std::make_unique<StepWorker>(env, handle_, stepReturn_, info[0].As<Napi::Object>());
+    auto step = std::make_unique<StepWorker>(info, handle_, stepReturn_);
     const Napi::Promise promise = step->promise();
     handle_->cancelled.store(false);
     handle_->busy.store(true);

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "native-runner.h"
 #include "status.h"
@@ -13,8 +14,9 @@ namespace gateskip {
 
 class StepWorker : public StepTask {
  public:
-  // Checks and reads the request. Throws Failure.
-  StepWorker(Napi::Env env, std::shared_ptr<RunnerHandle> handle, const StepReturn& done, const Napi::Object& request);
+  // Checks and reads step(block, results, extras): the words of src/step-block.ts, the memory of src/step-arrays.ts and, where it
+  // is not undefined, an object of what few steps have. Throws Failure.
+  StepWorker(const Napi::CallbackInfo& info, std::shared_ptr<RunnerHandle> handle, const StepReturn& done);
 
   Napi::Promise promise() const { return deferred_.Promise(); }
   void execute() override;
@@ -22,15 +24,20 @@ class StepWorker : public StepTask {
   void settle(Napi::Env env);
 
  private:
-  void read(const Napi::Object& request);
-  void readPlans(const Napi::Object& request);
-  void readOutputs(const Napi::Object& request);
+  void readBlock(Napi::Env env, napi_value block);
+  void readPlans(size_t planCount, size_t at);
+  void readResults(Napi::Env env, napi_value results);
+  void readExtras(const Napi::Object& extras);
 
   Napi::Promise::Deferred deferred_;
   std::shared_ptr<RunnerHandle> handle_;
   const StepReturn& done_;
-  // Keeps the typed arrays alive that the step reads and writes.
-  Napi::ObjectReference held_;
+  // Keep the memory alive that the step reads and writes.
+  Napi::ObjectReference results_;
+  Napi::ObjectReference extras_;
+  std::vector<uint32_t> words_;  // the block: JavaScript writes the next step over its own
+  bool wantsScores_ = false;
+  bool wantsKeptRows_ = false;
   StepRequest request_;
   std::optional<Failure> failure_;
 };

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** One plan as the addon reads it; see kernels/cpu/src/runner.h. */
+/** One plan as the addon's trainer reads it; see kernels/cpu/src/runner.h. */
 export interface NativePlan {
   readonly scorer: number;
   readonly kv: number;
@@ -15,28 +15,20 @@ export interface NativePlan {
   readonly scores?: Float32Array | undefined;
 }
 
-/** Inputs and the arrays that the step fills. */
-export interface NativeStepRequest {
-  readonly tokens: Int32Array;
-  readonly outputs: Int32Array;
-  readonly outputCount: number;
-  readonly topCount: number;
-  /** [segments, 4]: sequence, start, length, plan. */
-  readonly segments: Uint32Array;
-  readonly segmentCount: number;
-  readonly plans: readonly NativePlan[];
-  readonly kept: Uint32Array;
-  readonly macs: Float64Array;
-  readonly denseMacs: Float64Array;
-  readonly logits?: Float32Array | undefined;
-  readonly topTokens?: Int32Array | undefined;
-  readonly topLogits?: Float32Array | undefined;
-  readonly logSumExp?: Float32Array | undefined;
-  readonly scores?: Float32Array | undefined;
-  readonly keptRows?: Uint8Array | undefined;
-  readonly hiddenInputs?: Float32Array | undefined;
-  readonly hiddenOutputs?: Float32Array | undefined;
-  readonly streamNorms?: Float32Array | undefined;
+/** What few steps have: large results, and what plans give row by row. */
+export interface NativeStepExtras {
+  /** [outputs, vocabulary], where no top logits are asked. */
+  readonly logits?: Float32Array;
+  /** [2L, rows, d] */
+  readonly hiddenInputs?: Float32Array;
+  /** [2L, rows, d] */
+  readonly hiddenOutputs?: Float32Array;
+  /** [2L, rows] */
+  readonly streamNorms?: Float32Array;
+  /** Per plan: [rows]. */
+  readonly pinned?: (Uint8Array | undefined)[];
+  /** Per plan whose scorer is `given`: [2L, rows]. */
+  readonly scores?: (Float32Array | undefined)[];
 }
 
 export interface NativeRunner {
@@ -57,7 +49,8 @@ export interface NativeRunner {
     loraBytes: number;
     repackCache?: string;
   };
-  step(request: NativeStepRequest): Promise<void>;
+  /** @param block see StepBlock @param results see StepArrays */
+  step(block: Uint32Array, results: ArrayBuffer, extras: NativeStepExtras | undefined): Promise<void>;
   cancel(): void;
   close(): void;
 }

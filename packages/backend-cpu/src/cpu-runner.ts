@@ -1,20 +1,21 @@
 import {
   type Capabilities,
+  checkStep,
   type KvUsage,
-  type PreparedStep,
   type Runner,
+  type RunnerState,
   type SequenceId,
   type StepInput,
   type StepResult,
-  validateStep,
 } from '@gateskip/backend';
 import { AbortedError, BusyError, ClosedError, InvalidArgumentError } from '@gateskip/errors';
 import { branchCount, type Plan } from '@gateskip/gate';
 import type { GateAdapter, ModelConfig } from '@gateskip/model';
-import type { NativeRunner, NativeStepRequest } from './addon.js';
+import type { NativeRunner } from './addon.js';
 import { BACKBONE_CHANGES } from './backbone-request.js';
-import { PlanEncoder } from './encode-plan.js';
 import { typedError } from './native-error.js';
+import { stepArrays } from './step-arrays.js';
+import { StepBlock } from './step-block.js';
 
 /** Rows that one step may have: bounds the step's buffers (about 60 kB a row on a 135M model). */
 const MAX_ROWS = 4096;
@@ -24,7 +25,10 @@ export class CpuRunner implements Runner {
   readonly backend = 'cpu';
   readonly capabilities: Capabilities;
   readonly details: Readonly<Record<string, string | number | boolean>>;
-  readonly #encoder = new PlanEncoder();
+  readonly #block: StepBlock;
+  readonly #state: RunnerState;
+  /** Tokens of each open sequence, as the addon has them: asking it costs more. */
+  readonly #lengths = new Map<SequenceId, number>();
   #native: NativeRunner | undefined;
   #isStepping = false;
   /** The signal listened to: callers use one for many steps, and listening anew costs as much as the rest of a call. */
@@ -47,31 +51,42 @@ export class CpuRunner implements Runner {
       batchInvariant: true,
       offThread: true,
     };
+    this.#block = new StepBlock(branchCount(config));
+    const { capabilities } = this;
+    this.#state = { config, adapter, capabilities, maxRows: MAX_ROWS, lengthOf: (sequence) => this.#lengths.get(sequence) };
   }
 
   openSequence(): SequenceId {
-    return this.#idle().openSequence();
+    const sequence = this.#idle().openSequence();
+    this.#lengths.set(sequence, 0);
+    return sequence;
   }
 
   fork(sequence: SequenceId, length?: number): SequenceId {
     const native = this.#idle();
     const tokens = this.sequenceLength(sequence);
-    return native.fork(sequence, checkLength(length ?? tokens, tokens, sequence));
+    const kept = checkLength(length ?? tokens, tokens, sequence);
+    const forked = native.fork(sequence, kept);
+    this.#lengths.set(forked, kept);
+    return forked;
   }
 
   truncate(sequence: SequenceId, length: number): void {
     const native = this.#idle();
     native.truncate(sequence, checkLength(length, this.sequenceLength(sequence), sequence));
+    this.#lengths.set(sequence, length);
   }
 
   closeSequence(sequence: SequenceId): void {
     const native = this.#idle();
     this.sequenceLength(sequence);
     native.closeSequence(sequence);
+    this.#lengths.delete(sequence);
   }
 
   sequenceLength(sequence: SequenceId): number {
-    const length = this.#lengthOf(this.#idle(), sequence);
+    this.#idle();
+    const length = this.#lengths.get(sequence);
     if (length === undefined) throw new InvalidArgumentError(`Sequence ${sequence} is not open.`, '', { got: sequence });
     return length;
   }
@@ -86,26 +101,21 @@ export class CpuRunner implements Runner {
 
   async step(input: StepInput, plans: readonly Plan[], signal?: AbortSignal): Promise<StepResult> {
     const native = this.#idle();
-    const { config, adapter, capabilities } = this;
-    const prepared = validateStep(input, plans, {
-      config,
-      adapter,
-      capabilities,
-      maxRows: MAX_ROWS,
-      lengthOf: (sequence) => this.#lengthOf(native, sequence),
-    });
+    const topCount = checkStep(input, plans, this.#state).topCount ?? 0;
     if (signal?.aborted) throw new AbortedError('The step');
-    const request = this.#request(input, plans, prepared);
+    this.#block.write(input, plans, topCount);
+    const { result, memory, extras } = stepArrays(input, plans, topCount, this.config);
     this.#listenTo(signal);
     this.#isStepping = true;
     try {
-      await native.step(request);
+      await native.step(this.#block.words, memory, extras);
     } catch (error) {
       throw typedError(error);
     } finally {
       this.#isStepping = false;
     }
-    return stepResult(request, input);
+    this.#block.eachSegment(this.#onRows);
+    return result;
   }
 
   async close(): Promise<void> {
@@ -130,72 +140,15 @@ export class CpuRunner implements Runner {
     await this.close();
   }
 
-  #request(input: StepInput, plans: readonly Plan[], { rows, topCount }: PreparedStep): NativeStepRequest {
-    const { tokens, outputs, segments, want } = input;
-    const { hiddenSize, vocabularySize } = this.config;
-    const branches = branchCount(this.config);
-    const count = outputs.length;
-    const segmentNumbers = new Uint32Array(segments.length * 4);
-    for (let i = 0; i < segments.length; i++) {
-      const { sequence, start, length, plan } = segments[i]!;
-      segmentNumbers[4 * i] = sequence;
-      segmentNumbers[4 * i + 1] = start;
-      segmentNumbers[4 * i + 2] = length;
-      segmentNumbers[4 * i + 3] = plan;
-    }
-    return {
-      tokens,
-      outputs,
-      outputCount: count,
-      topCount: topCount ?? 0,
-      segments: segmentNumbers,
-      segmentCount: segments.length,
-      plans: plans.map((plan) => this.#encoder.encode(plan)),
-      kept: new Uint32Array(plans.length * branches),
-      macs: new Float64Array(plans.length),
-      denseMacs: new Float64Array(plans.length),
-      ...(topCount === undefined
-        ? { logits: new Float32Array(count * vocabularySize) }
-        : {
-            topTokens: new Int32Array(count * topCount),
-            topLogits: new Float32Array(count * topCount),
-            logSumExp: new Float32Array(count),
-          }),
-      scores: want?.scores ? new Float32Array(branches * rows) : undefined,
-      keptRows: want?.keptRows ? new Uint8Array(branches * rows) : undefined,
-      ...(want?.hidden && {
-        hiddenInputs: new Float32Array(branches * rows * hiddenSize),
-        hiddenOutputs: new Float32Array(branches * rows * hiddenSize),
-        streamNorms: new Float32Array(branches * rows),
-      }),
-    };
-  }
-
-  #lengthOf(native: NativeRunner, sequence: SequenceId): number | undefined {
-    if (!Number.isInteger(sequence) || sequence < 0 || sequence > 0xffffffff) return undefined;
-    const length = native.sequenceLength(sequence);
-    return length < 0 ? undefined : length;
-  }
+  readonly #onRows = (sequence: SequenceId, rows: number): void => {
+    this.#lengths.set(sequence, (this.#lengths.get(sequence) ?? 0) + rows);
+  };
 
   #idle(): NativeRunner {
     if (this.#native === undefined) throw new ClosedError('The runner');
     if (this.#isStepping) throw new BusyError('The runner');
     return this.#native;
   }
-}
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-function stepResult(request: NativeStepRequest, input: StepInput): StepResult {
-  const { kept, macs, denseMacs, logits, topTokens, topLogits, logSumExp, scores, keptRows, hiddenInputs, hiddenOutputs, streamNorms } =
-    request;
-  const result: Mutable<StepResult> = { kept, macs, denseMacs };
-  if (logits) result.logits = logits;
-  else result.top = { count: request.topCount, tokens: topTokens!, logits: topLogits!, logSumExp: logSumExp! };
-  if (scores) result.scores = scores;
-  if (keptRows) result.keptRows = keptRows;
-  if (input.want?.hidden) result.hidden = { inputs: hiddenInputs!, outputs: hiddenOutputs!, streamSquaredNorms: streamNorms! };
-  return result;
 }
 
 function checkLength(length: number, tokens: number, sequence: SequenceId): number {

@@ -1,9 +1,10 @@
 import type { KvMode, Plan, Rule, Scorer } from '@gateskip/gate';
 import type { NativePlan } from './addon.js';
 
-const RULE_CODES: Readonly<Record<Rule, number>> = { keep: 0, threshold: 1, fraction: 2, quantile: 3, repeat: 4, exit: 255 };
-const SCORER_CODES: Readonly<Record<Scorer, number>> = { none: 0, gate: 1, random: 2, given: 3 };
-const KV_CODES: Readonly<Record<KvMode, number>> = { project: 0, absent: 1, alias: 2 };
+/** Numbers of kinds as kernels/cpu/src/runner.h has them. */
+export const RULE_CODES: Readonly<Record<Rule, number>> = { keep: 0, threshold: 1, fraction: 2, quantile: 3, repeat: 4, exit: 255 };
+export const SCORER_CODES: Readonly<Record<Scorer, number>> = { none: 0, gate: 1, random: 2, given: 3 };
+export const KV_CODES: Readonly<Record<KvMode, number>> = { project: 0, absent: 1, alias: 2 };
 
 /**
  * A plan as numbers. Policies reuse their rules from step to step, so their codes are kept; an array that was changed in

@@ -1,13 +1,12 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { branchCount, densePlan } from '@gateskip/gate';
 import { createRandomModel } from '@gateskip/model';
 import { describe, expect, it } from 'vitest';
 import { findAddon } from '../src/addon.js';
-import { PlanEncoder } from '../src/encode-plan.js';
 import { loadRequest } from '../src/load-request.js';
 import { type FileModel, toFile } from './file-model.js';
+import { plainStep } from './support/plain-step.js';
 
 /** A step of some 100 ms, so that leaving falls into it. */
 async function message(how: string): Promise<{ readonly file: FileModel; readonly message: object }> {
@@ -24,7 +23,6 @@ async function message(how: string): Promise<{ readonly file: FileModel; readonl
     contextLength: 512,
   };
   const file = await toFile(createRandomModel({ seed: 1, config: sizes }));
-  const branches = branchCount(file.model.config);
   const settings = {
     threads: 2,
     adaptsThreads: 0,
@@ -33,18 +31,7 @@ async function message(how: string): Promise<{ readonly file: FileModel; readonl
     kvFormat: 'f32' as const,
     lora: 'carry' as const,
   };
-  const step = {
-    tokens: new Int32Array(256),
-    outputs: Int32Array.of(255),
-    outputCount: 1,
-    topCount: 0,
-    segmentCount: 1,
-    plans: [new PlanEncoder().encode(densePlan(branches))],
-    kept: new Uint32Array(branches),
-    macs: new Float64Array(1),
-    denseMacs: new Float64Array(1),
-    logits: new Float32Array(file.model.config.vocabularySize),
-  };
+  const step = plainStep(file.model.config, new Int32Array(256));
   return { file, message: { how, addonPath: found.path, request: loadRequest(file.model, undefined, settings, undefined), step } };
 }
 

@@ -25,11 +25,11 @@ import { createRandomModel, type Model } from '@gateskip/model';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { findAddon } from '../src/addon.js';
-import { PlanEncoder } from '../src/encode-plan.js';
 import { cpuBackend, inspectRepackCache, REPACK_CACHE_VARIABLE } from '../src/index.js';
 import { loadRequest } from '../src/load-request.js';
 import { evictRepackCache, repackCacheRequest } from '../src/repack-cache.js';
 import { type FileModel, toFile } from './file-model.js';
+import { plainStep } from './support/plain-step.js';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 const root = mkdtempSync(join(tmpdir(), 'gateskip-repack-'));
@@ -252,21 +252,10 @@ describe('the cache of repacked weights', () => {
     if (!('addon' in found)) throw new Error('the addon is not built');
     const cache = await repackCacheRequest(file.model, found.addon.packedLayoutVersion);
     const settings = { threads: 2, adaptsThreads: 0, instructionSet: '', maxTokens: 64, kvFormat: 'f16' as const, lora: 'carry' as const };
-    const branches = branchCount(file.model.config);
     const message = {
       addonPath: found.path,
       request: loadRequest(file.model, undefined, settings, cache),
-      step: {
-        tokens: Int32Array.of(1, 2, 3),
-        outputs: Int32Array.of(2),
-        outputCount: 1,
-        topCount: 0,
-        segmentCount: 1,
-        plans: [new PlanEncoder().encode(densePlan(branches))],
-        kept: new Uint32Array(branches),
-        macs: new Float64Array(1),
-        denseMacs: new Float64Array(1),
-      },
+      step: plainStep(file.model.config, Int32Array.of(1, 2, 3)),
       rounds: 20,
     };
     const script = fileURLToPath(new URL('./support/repack-child.mjs', import.meta.url));

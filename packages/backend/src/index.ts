@@ -38,5 +38,5 @@ export { validateAdapter } from './validate-adapter.js';
 export { backboneRefusals } from './validate-backbone.js';
 export type { PlanContext } from './validate-plan.js';
 export { ruleNeedsScores, validatePlan } from './validate-plan.js';
-export type { PreparedStep, RunnerState } from './validate-step.js';
-export { DEFAULT_MAX_ROWS, MAX_TOP_LOGITS, validateStep } from './validate-step.js';
+export type { CheckedStep, PreparedStep, RunnerState } from './validate-step.js';
+export { checkStep, DEFAULT_MAX_ROWS, MAX_TOP_LOGITS, validateStep } from './validate-step.js';

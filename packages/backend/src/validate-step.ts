@@ -16,17 +16,21 @@ export interface RunnerState extends PlanContext {
 export const DEFAULT_MAX_ROWS = 65536;
 export const MAX_TOP_LOGITS = 1024;
 
-/** A checked step, by row. */
-export interface PreparedStep {
+/** What the checks found. */
+export interface CheckedStep {
   readonly rows: number;
+  /** How many logits per output row are returned: the vocabulary, or the count of `topLogits` (at most the vocabulary). */
+  readonly topCount: number | undefined;
+}
+
+/** A checked step, by row. */
+export interface PreparedStep extends CheckedStep {
   /** Position of each row in its sequence: [R]. */
   readonly positions: Int32Array;
   /** Plan of each row: [R]. */
   readonly planOfRow: Int32Array;
   /** Segment of each row: [R]. */
   readonly segmentOfRow: Int32Array;
-  /** How many logits per output row are returned: the vocabulary, or the count of `topLogits` (at most the vocabulary). */
-  readonly topCount: number | undefined;
 }
 
 /**
@@ -36,11 +40,28 @@ export interface PreparedStep {
  * @throws InvalidArgumentError, ShapeMismatchError, UnsupportedError, ContextOverflowError
  */
 export function validateStep(input: StepInput, plans: readonly Plan[], state: RunnerState): PreparedStep {
+  const { rows, topCount } = checkStep(input, plans, state);
+  const positions = new Int32Array(rows);
+  const planOfRow = new Int32Array(rows);
+  const segmentOfRow = new Int32Array(rows);
+  for (const [index, { sequence, start, length, plan }] of input.segments.entries()) {
+    const before = state.lengthOf(sequence) ?? 0;
+    for (let i = 0; i < length; i++) {
+      positions[start + i] = before + i;
+      planOfRow[start + i] = plan;
+      segmentOfRow[start + i] = index;
+    }
+  }
+  return { rows, positions, planOfRow, segmentOfRow, topCount };
+}
+
+/** The checks of {@link validateStep} alone, for backends that find each row's place themselves. */
+export function checkStep(input: StepInput, plans: readonly Plan[], state: RunnerState): CheckedStep {
   const rows = validateTokens(input, state);
-  const prepared = validateSegments(input, plans, rows, state);
+  validateSegments(input, plans, rows, state);
   validateOutputs(input.outputs, rows);
-  for (const [index, plan] of plans.entries()) validatePlan(plan, index, rows, state);
-  return { ...prepared, rows, topCount: topCount(input.topLogits, state.config.vocabularySize) };
+  for (let index = 0; index < plans.length; index++) validatePlan(plans[index] as Plan, index, rows, state);
+  return { rows, topCount: topCount(input.topLogits, state.config.vocabularySize) };
 }
 
 function validateTokens(input: StepInput, state: RunnerState): number {
@@ -65,16 +86,16 @@ function validateTokens(input: StepInput, state: RunnerState): number {
   return tokens.length;
 }
 
-function validateSegments(input: StepInput, plans: readonly Plan[], rows: number, state: RunnerState) {
-  if (!Array.isArray(input.segments)) throw new InvalidArgumentError('A step needs an array of segments.');
+function validateSegments(input: StepInput, plans: readonly Plan[], rows: number, state: RunnerState): void {
+  const { segments } = input;
+  if (!Array.isArray(segments)) throw new InvalidArgumentError('A step needs an array of segments.');
   if (!Array.isArray(plans) || plans.length < 1) throw new InvalidArgumentError('A step needs at least 1 plan.');
   if (plans.length > rows + DEFAULT_MAX_ROWS) throw new InvalidArgumentError(`${plans.length} plans are too many for ${rows} rows.`);
-  const positions = new Int32Array(rows);
-  const planOfRow = new Int32Array(rows);
-  const segmentOfRow = new Int32Array(rows);
-  const seen = new Set<SequenceId>();
+  // One segment, as in most steps of one user, cannot repeat a sequence.
+  const seen = segments.length > 1 ? new Set<SequenceId>() : undefined;
   let next = 0;
-  for (const [index, segment] of input.segments.entries()) {
+  for (let index = 0; index < segments.length; index++) {
+    const segment = segments[index];
     if (segment === null || typeof segment !== 'object') throw new InvalidArgumentError(`Segment ${index} is not an object.`);
     const { sequence, start, length, plan } = segment;
     if (start !== next)
@@ -89,26 +110,21 @@ function validateSegments(input: StepInput, plans: readonly Plan[], rows: number
       throw new InvalidArgumentError(`Segment ${index} names plan ${plan} of ${plans.length}.`);
     const before = state.lengthOf(sequence);
     if (before === undefined) throw new InvalidArgumentError(`Segment ${index}: sequence ${sequence} is not open.`, '', { got: sequence });
-    if (seen.has(sequence))
+    if (seen?.has(sequence))
       throw new InvalidArgumentError(`Segment ${index}: sequence ${sequence} is already in this step.`, 'Give each sequence one segment.');
     if (before + length > state.config.contextLength) throw new ContextOverflowError(sequence, before, length, state.config.contextLength);
-    seen.add(sequence);
-    for (let i = 0; i < length; i++) {
-      positions[start + i] = before + i;
-      planOfRow[start + i] = plan;
-      segmentOfRow[start + i] = index;
-    }
+    seen?.add(sequence);
     next = start + length;
   }
   if (next !== rows)
     throw new InvalidArgumentError(`The segments cover ${next} of ${rows} rows.`, 'Segments cover the rows in order without gaps.');
-  return { positions, planOfRow, segmentOfRow };
 }
 
 function validateOutputs(outputs: Int32Array, rows: number): void {
   if (!(outputs instanceof Int32Array)) throw new InvalidArgumentError('A step needs its output rows as an Int32Array.');
   let previous = -1;
-  for (const row of outputs) {
+  for (let index = 0; index < outputs.length; index++) {
+    const row = outputs[index] as number;
     if (row <= previous || row >= rows)
       throw new InvalidArgumentError(
         `Output row ${row} after ${previous} of ${rows} rows.`,

@@ -105,13 +105,9 @@ export class BatchBuilder {
     }
     if (this.tokensView.length !== rows) this.tokensView = this.tokens.subarray(0, rows);
     if (this.outputsView.length !== outputs) this.outputsView = this.outputs.subarray(0, outputs);
-    const input: StepInput = {
-      tokens: this.tokensView,
-      segments: this.segments,
-      outputs: this.outputsView,
-      ...(outputs > 0 && allRanked ? { topLogits } : {}),
-      ...(scores || keptRows ? { want: { scores, keptRows } } : {}),
-    };
+    const input: Mutable<StepInput> = { tokens: this.tokensView, segments: this.segments, outputs: this.outputsView };
+    if (outputs > 0 && allRanked) input.topLogits = topLogits;
+    if (scores || keptRows) input.want = { scores, keptRows };
     return { input, plans: placed(plans, pinned, given), entries: this.entries, rows, shared };
   }
 

@@ -105,8 +105,7 @@ export class EngineLoop {
       this.onFailure(chosen, error);
       return;
     }
-    const now = performance.now();
-    for (const entry of batch.entries) entry.sequence.startedMs ??= now;
+    for (const { sequence } of batch.entries) sequence.startedMs ??= performance.now();
     if (this.canceller.signal.aborted) this.canceller = new AbortController();
     this.inFlight = batch;
     this.breather?.order();

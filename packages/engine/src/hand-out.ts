@@ -34,15 +34,9 @@ export class HandOut {
     sequence.trace?.add(result, entry.start, rows, batch.rows);
     sequence.position += rows;
     if (sequence.settings.budget) {
+      const { kept, macs, denseMacs } = share;
       const scores = sequence.skip.wantsScores ? scoresOf(batch, entry, result.scores, branches) : undefined;
-      sequence.skip.observe({
-        position,
-        rows,
-        kept: share.kept,
-        macs: share.macs,
-        denseMacs: share.denseMacs,
-        ...(scores ? { scores } : {}),
-      });
+      sequence.skip.observe(scores ? { position, rows, kept, macs, denseMacs, scores } : { position, rows, kept, macs, denseMacs });
     }
     if (entry.output >= 0) this.takeToken(sequence, result, entry.output);
     else if (!sequence.wantsToken && sequence.position === sequence.knownTokens) this.finish(sequence, 'length');

@@ -7,7 +7,7 @@ const require = createRequire(import.meta.url);
 async function start({ addonPath, request, step }) {
   const runner = await require(addonPath).load(request).promise;
   const sequence = runner.openSequence();
-  const running = runner.step({ ...step, segments: Uint32Array.of(sequence, 0, step.tokens.length, 0) });
+  const running = runner.step(step.blockFor[sequence], step.memory, { logits: step.logits });
   return { running, runner };
 }
 

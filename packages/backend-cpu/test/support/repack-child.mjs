@@ -10,7 +10,7 @@ process.once('message', async ({ addonPath, request, step, rounds }) => {
     const sequence = runner.openSequence();
     const logits = new Float32Array(request.config.vocabularySize);
     try {
-      await runner.step({ ...step, segments: Uint32Array.of(sequence, 0, step.tokens.length, 0), logits });
+      await runner.step(step.blockFor[sequence], step.memory, { logits });
       process.send(Buffer.from(logits.buffer).toString('base64'));
     } catch (error) {
       process.send(error.nativeCode ?? String(error));

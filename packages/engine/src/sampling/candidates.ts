@@ -16,8 +16,11 @@ export class Candidates {
     const count = Math.min(wanted, row.count);
     this.count = count;
     if (row.tokens) {
-      this.tokens.set(row.tokens.subarray(row.offset, row.offset + count));
-      this.logits.set(row.logits.subarray(row.offset, row.offset + count));
+      // Few numbers as a rule: a view of each array would cost more than copying them.
+      for (let index = 0; index < count; index++) {
+        this.tokens[index] = row.tokens[row.offset + index] ?? 0;
+        this.logits[index] = row.logits[row.offset + index] ?? 0;
+      }
       return this;
     }
     this.select(row.logits, row.offset, row.count);
