@@ -114,9 +114,18 @@ struct AttentionOf {
   // panel [headStride, panelKeys] from `count` rows of keys.
   template <KvFormat format>
   static void turnKeys(const AttendTile& t, size_t first, size_t count, float* panel) {
+    // One row's queries use a key too little to hide the way from memory. What follows a row lies behind it as a rule; where it
+    // does not, asking for it does no harm.
+    constexpr size_t ahead = 16;
+    const size_t headBytes = KvLayout{format, 1, t.headStride}.headBytes();
+    const bool asks = t.count <= mostQueries;
     for (size_t key = 0; key < count; key += 16) {
       const uint8_t* const* rows = t.rows + first + key;
       const size_t last = count - key - 1;
+      if (asks) {
+        const uintptr_t next = reinterpret_cast<uintptr_t>(rows[0]) + t.keyOffset + ahead * headBytes;
+        for (size_t at = 0; at < 16 * headBytes; at += 64) __builtin_prefetch(reinterpret_cast<const void*>(next + at));
+      }
       for (size_t c = 0; c < t.headStride / 16; ++c) {
         F block[16];
         // Lanes beyond the last key repeat it; nobody reads their scores.

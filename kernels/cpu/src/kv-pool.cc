@@ -2,23 +2,12 @@
 
 namespace gateskip {
 
-KvPool::KvPool(size_t layers, size_t rowBytes, size_t maxRows) : rowBytes_(rowBytes), maxRows_(maxRows), free_(layers) {}
+KvPool::KvPool(size_t layers, const KvLayout& layout, size_t maxRows) : layout_(layout), maxRows_(maxRows), free_(layers) {}
 
 KvRowId KvPool::take(size_t layer) {
   if (used_ >= maxRows_) throw KvFull{maxRows_, rowBytes()};
   std::vector<KvRowId>& list = free_[layer];
-  if (list.empty()) {
-    const size_t slab = slabs_.size();
-    if ((slab + 1) * slabRows > UINT32_MAX) throw KvFull{maxRows_, rowBytes()};
-    // Everything that may fail comes first, so that a failure leaves the pool as it was.
-    references_.reserve((slab + 1) * slabRows);
-    home_.reserve(slab + 1);
-    list.reserve(slabRows);
-    slabs_.emplace_back(slabRows * rowBytes_);
-    references_.resize((slab + 1) * slabRows, 0);
-    home_.push_back(static_cast<uint32_t>(layer));
-    for (size_t i = slabRows; i-- > 0;) list.push_back(static_cast<KvRowId>(slab * slabRows + i));
-  }
+  if (list.empty()) addSlab(layer);
   const KvRowId id = list.back();
   list.pop_back();
   references_[id] = 1;
@@ -26,9 +15,27 @@ KvRowId KvPool::take(size_t layer) {
   return id;
 }
 
+// Everything that may fail comes before what changes the pool.
+void KvPool::addSlab(size_t layer) {
+  const size_t slab = slabs_.size();
+  const size_t rows = layout_.slabRows;
+  const size_t layers = free_.size();
+  if ((slab + 1) * rows > UINT32_MAX) throw KvFull{maxRows_, rowBytes()};
+  references_.reserve((slab + 1) * rows);
+  home_.reserve(slab + 1);
+  slabs_.reserve(slab + 1);
+  free_[layer].reserve(rows);
+  const size_t slabBytes = roundUp(layout_.slabBytes(), 64);
+  if (slab == memory_.size() * layers) memory_.push_back(WeightMemory::fresh(layers * slabBytes));
+  slabs_.push_back(memory_.back().data() + slab % layers * slabBytes);
+  references_.resize((slab + 1) * rows, 0);
+  home_.push_back(static_cast<uint32_t>(layer));
+  for (size_t i = rows; i-- > 0;) free_[layer].push_back(static_cast<KvRowId>(slab * rows + i));
+}
+
 void KvPool::release(KvRowId id) {
   if (--references_[id] == 0) {
-    free_[home_[id / slabRows]].push_back(id);
+    free_[home_[id / layout_.slabRows]].push_back(id);
     --used_;
   }
 }

@@ -14,8 +14,8 @@ Runner::Runner(const Kernels& kernels, std::unique_ptr<ThreadPool> pool, ModelWe
       threadChoice_(pool_->threads(), adaptsThreads),
       weights_(std::move(weights)),
       gates_(std::move(gates)),
-      kvLayout_{kvFormat, weights_.sizes.kvHeads, weights_.sizes.headStride()},
-      kv_(weights_.sizes.layers, kvLayout_.rowBytes(), maxTokens * weights_.sizes.layers) {}
+      kvLayout_{kvFormat, weights_.sizes.kvHeads, weights_.sizes.headStride(), kvSlabRows(maxTokens)},
+      kv_(weights_.sizes.layers, kvLayout_, maxTokens * weights_.sizes.layers) {}
 
 Sequence& Runner::sequence(uint32_t id) {
   const auto found = sequences_.find(id);

@@ -2,7 +2,7 @@
 #pragma once
 #include "test-support.h"
 
-// One K/V head of rows in a format; `numbers` are what the rows hold exactly.
+// One K/V head of a slab of rows in a format; `numbers` are what the rows hold exactly.
 struct KvFixture {
   KvLayout layout;
   size_t count;
@@ -10,11 +10,11 @@ struct KvFixture {
   std::vector<const uint8_t*> rows;
   std::vector<float> keys, values;  // [count, headStride]
 
-  KvFixture(const Kernels& k, KvFormat format, size_t headStride, size_t rowCount) : layout{format, 2, headStride}, count(rowCount), keys(rowCount * headStride), values(rowCount * headStride) {
-    bytes.resize(count * layout.rowBytes());
+  KvFixture(const Kernels& k, KvFormat format, size_t headStride, size_t rowCount) : layout{format, 2, headStride, rowCount}, count(rowCount), keys(rowCount * headStride), values(rowCount * headStride) {
+    bytes.resize(layout.slabBytes());
     std::vector<float> x(headStride);
     for (size_t j = 0; j < count; ++j) {
-      uint8_t* row = &bytes[j * layout.rowBytes()];
+      uint8_t* row = rowAt(j);
       rows.push_back(row);
       for (const bool isKey : {true, false}) {
         const size_t offset = isKey ? layout.keyOffset(1) : layout.valueOffset(1);
@@ -25,6 +25,8 @@ struct KvFixture {
       }
     }
   }
+
+  uint8_t* rowAt(size_t j) { return &bytes[j * layout.headBytes()]; }
 
   void readBack(const uint8_t* row, size_t offset, size_t scaleOffset, float* to) const {
     float scale = 1;
@@ -118,7 +120,7 @@ inline void testAttend(const Kernels& k, KvFormat format, size_t headStride, con
   if (least == most) return;
   std::vector<float> poison(headStride, NAN);
   for (size_t j = least; j < most; ++j) {
-    uint8_t* row = &kv.bytes[j * kv.layout.rowBytes()];
+    uint8_t* row = kv.rowAt(j);
     k.storeKv(format, poison.data(), headStride, row, kv.layout.keyOffset(1), kv.layout.keyScaleOffset(1));
     k.storeKv(format, poison.data(), headStride, row, kv.layout.valueOffset(1), kv.layout.valueScaleOffset(1));
   }
