@@ -14,8 +14,14 @@ export interface StoredBytes {
   readonly kvRow: number;
 }
 
-/** @param kvNumberBytes bytes of one stored number of a K/V row */
-export function storedBytesOf(model: Model, kvNumberBytes: number): StoredBytes {
+/** Bytes of one head of a K/V row, as keys or as values, by the format that a backend reports; 8-bit heads have a float32 scale. */
+function kvHeadBytes(headSize: number, kvFormat: unknown): number {
+  if (kvFormat === 'q8') return headSize + 4;
+  return headSize * (kvFormat === 'f16' ? 2 : 4);
+}
+
+/** @param kvFormat what the backend's details call the format of its K/V rows; float32 where they do not say */
+export function storedBytesOf(model: Model, kvFormat: unknown): StoredBytes {
   const { config } = model;
   const bytesOf = (name: string): number => {
     const data = model.tensors.get(name)?.data;
@@ -32,7 +38,7 @@ export function storedBytesOf(model: Model, kvNumberBytes: number): StoredBytes 
     kvProjections.push(sum(layer, ['attentionNorm', 'key', 'value']));
   }
   const always = bytesOf('outputNorm') + bytesOf(config.tiedEmbeddings ? 'tokenEmbedding' : 'output');
-  return { branches, kvProjections, always, kvRow: 2 * config.kvHeads * config.headSize * kvNumberBytes };
+  return { branches, kvProjections, always, kvRow: 2 * config.kvHeads * kvHeadBytes(config.headSize, kvFormat) };
 }
 
 /**
