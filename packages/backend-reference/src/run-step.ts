@@ -1,6 +1,6 @@
 import { MacCounter, type PreparedStep, ruleNeedsScores, type StepInput, type StepResult } from '@gateskip/backend';
 import { branchCount, type GateSet, type Plan, randomScore } from '@gateskip/gate';
-import type { LoraChanges, ModelConfig } from '@gateskip/model';
+import { type LoraChanges, loraRowCosts, type ModelConfig } from '@gateskip/model';
 import { attentionBranch, type Branch, type BranchContext, mlpBranch } from './branch.js';
 import type { RunWeights } from './change-weights.js';
 import type { KvPool } from './kv-pool.js';
@@ -62,7 +62,7 @@ class StepRun {
     const { rows } = prepared;
     const d = config.hiddenSize;
     const branches = branchCount(config);
-    const counter = new MacCounter(config, model.gates?.spec, plans.length, model.lora);
+    const counter = new MacCounter(config, model.gates?.spec, plans.length, loraRowCosts(config, model.lora));
     for (let row = 0; row < rows; row++) counter.addDenseRow(prepared.planOfRow[row]!, prepared.positions[row]!);
     this.#model = model;
     this.#input = input;

@@ -1,5 +1,7 @@
 import { attentionCoreMacs, type GateSpec, gateMacs, type ModelShape, type RowCosts, rowCosts } from '@gateskip/gate';
-import { type LoraChanges, type LoraRowCosts, loraRowCosts } from '@gateskip/model';
+import type { LoraRowCosts } from '@gateskip/model';
+
+const NO_LORA: LoraRowCosts = { attention: 0, keyValue: 0, mlp: 0 };
 
 /**
  * Counts the layer MACs of one step per plan, as `StepResult.macs` defines them. Sums stay exact: every addend is an
@@ -24,14 +26,14 @@ export class MacCounter {
   readonly #gate: number;
   readonly #lora: LoraRowCosts;
 
-  /** @param lora additions that the backend computes beside the matrices; none where it merges them */
-  constructor(shape: ModelShape, gateSpec: GateSpec | undefined, plans: number, lora?: LoraChanges) {
+  /** @param lora what additions cost that are computed beside the matrices; absent where there are none, or they are merged */
+  constructor(shape: ModelShape, gateSpec: GateSpec | undefined, plans: number, lora: LoraRowCosts = NO_LORA) {
     this.macs = new Float64Array(plans);
     this.denseMacs = new Float64Array(plans);
     this.#shape = shape;
     this.#costs = rowCosts(shape);
     this.#gate = gateSpec === undefined ? 0 : gateMacs(gateSpec, shape.hiddenSize);
-    this.#lora = loraRowCosts(lora);
+    this.#lora = lora;
   }
 
   /** One row at `position` through the whole dense model. */

@@ -5,19 +5,22 @@ import { describe, expect, it } from 'vitest';
 import {
   type BackboneChanges,
   bfloatToFloat,
+  createRandomModel,
   floatToBfloat,
   type GateAdapter,
+  type LayerMatrix,
   type LoraChanges,
   type LoraFactors,
   layerMatrices,
   loraRowCosts,
   normNames,
   readAdapter,
+  tensorShapes,
   writeAdapter,
 } from '../src/index.js';
 import { testFolder } from './support/folder.js';
 import { tinyAdapter } from './support/tiny-adapter.js';
-import { tinyBackbone, tinySides } from './support/tiny-backbone.js';
+import { tinyBackbone } from './support/tiny-backbone.js';
 
 const folder = testFolder();
 const path = join(folder, 'backbone.safetensors');
@@ -94,14 +97,15 @@ describe('round trip', () => {
 
 describe('costs', () => {
   it('rank (in + out) by what computes them', () => {
-    const of = (names: readonly (keyof typeof tinySides)[]) =>
-      names.reduce((sum, name) => sum + 2 * (tinySides[name][0] + tinySides[name][1]), 0);
-    expect(loraRowCosts(all.lora)).toEqual({
+    const { config } = createRandomModel({ seed: 1 });
+    const of = (names: readonly LayerMatrix[]) =>
+      names.reduce((sum, name) => sum + 2 * (tensorShapes(config).get(`layers.0.${name}`) as [number, number]).reduce((a, b) => a + b), 0);
+    expect(loraRowCosts(config, { rank: 2, matrices: layerMatrices })).toEqual({
       attention: of(['query', 'key', 'value', 'attentionOutput']),
       keyValue: of(['key', 'value']),
       mlp: of(['mlpGate', 'mlpUp', 'mlpDown']),
     });
-    expect(loraRowCosts(undefined)).toEqual({ attention: 0, keyValue: 0, mlp: 0 });
+    expect(loraRowCosts(config, undefined)).toEqual({ attention: 0, keyValue: 0, mlp: 0 });
   });
 });
 

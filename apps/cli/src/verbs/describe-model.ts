@@ -1,7 +1,8 @@
-import type { Model, ResolvedModel } from '@gateskip/model';
+import type { Model, ModelConfig, ResolvedModel } from '@gateskip/model';
 import { bytes, grouped, percent } from '../output/format.js';
 import { pairs, table } from '../output/table.js';
 import type { ChosenAdapter } from '../session/choose-adapter.js';
+import { describeBackbone } from './describe-backbone.js';
 
 interface Description {
   readonly text: string;
@@ -56,11 +57,12 @@ export function describeModel(model: Model, resolved: ResolvedModel): Descriptio
   return { text, json };
 }
 
-/** Gates: what they are, what their curve promises, where they come from. */
-export function describeAdapter({ adapter, origin }: ChosenAdapter): Description {
+/** Gates: what they are, what they change in the model, what their curve promises, where they come from. */
+export async function describeAdapter({ adapter, origin }: ChosenAdapter, config: ModelConfig): Promise<Description> {
   const { name, modelName, modelFingerprint, layers, gates, calibration, provenance } = adapter;
   const { spec, standIns } = gates;
   const size = spec.rank !== undefined ? ` of rank ${spec.rank}` : spec.hidden !== undefined ? ` of inner width ${spec.hidden}` : '';
+  const backbone = await describeBackbone(adapter, config);
   const json = {
     name,
     origin,
@@ -69,6 +71,7 @@ export function describeAdapter({ adapter, origin }: ChosenAdapter): Description
     layers,
     spec,
     standIns: standIns !== undefined,
+    backbone: backbone?.json ?? null,
     calibration: {
       kv: calibration.kv,
       tokens: calibration.tokens,
@@ -86,6 +89,7 @@ export function describeAdapter({ adapter, origin }: ChosenAdapter): Description
         'gates',
         `${spec.variant}${size}, ${spec.sharing}, ${spec.position} the branch, ${spec.multiplies ? 'multiplying' : 'only scoring'}${standIns ? ', with stand-ins' : ''}`,
       ],
+      ...(backbone?.rows ?? []),
       ['kv', calibration.kv],
       ['protected', `${calibration.protectedBranches.length} of ${2 * layers} branches, the first ${calibration.pinnedTokens} tokens`],
       ['made by', `${provenance.method}, gateskip ${provenance.version}, ${provenance.created}`],

@@ -98,7 +98,7 @@ async function describe(reference: string, options: InspectOptions, output: Outp
     const { adapter, allowOtherWeights } = options;
     const chosen = await chooseAdapter(model, reference, { adapter, allowOtherWeights, wanted: true });
     const modelReport = describeModel(model, resolved);
-    const adapterReport = chosen ? describeAdapter(chosen) : undefined;
+    const adapterReport = chosen ? await describeAdapter(chosen, model.config) : undefined;
     await output.print(modelReport.text);
     await output.print(
       adapterReport ? `\n${adapterReport.text}` : '\nNo gate adapter: none is bundled for these weights and none was given.\n',

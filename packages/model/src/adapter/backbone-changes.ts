@@ -1,5 +1,7 @@
 import type { FloatArray } from '@gateskip/gate';
-import { type LayerMatrix, layerMatrices } from '../layer-matrix.js';
+import type { LayerMatrix } from '../layer-matrix.js';
+import type { ModelConfig } from '../model-config.js';
+import { tensorShapes } from '../tensor-names.js';
 
 /** The two factors of an addition to one matrix [out, in]. */
 export interface LoraFactors {
@@ -57,12 +59,12 @@ export interface LoraRowCosts {
 }
 
 /** `rank (in + out)` of every matrix that has an addition. */
-export function loraRowCosts(lora: LoraChanges | undefined): LoraRowCosts {
+export function loraRowCosts(config: ModelConfig, lora: Pick<LoraChanges, 'rank' | 'matrices'> | undefined): LoraRowCosts {
   const costs = { attention: 0, keyValue: 0, mlp: 0 };
-  for (const matrix of layerMatrices) {
-    const factors = lora?.layers[0]?.[matrix];
-    if (factors === undefined) continue;
-    const macs = factors.down.length + factors.up.length;
+  const shapes = tensorShapes(config);
+  for (const matrix of lora?.matrices ?? []) {
+    const [rows, columns] = shapes.get(`layers.0.${matrix}`) as readonly [number, number];
+    const macs = (lora?.rank ?? 0) * (rows + columns);
     if (matrix.startsWith('mlp')) costs.mlp += macs;
     else costs.attention += macs;
     if (matrix === 'key' || matrix === 'value') costs.keyValue += macs;
