@@ -41,6 +41,7 @@ void StepRun::attention(size_t branch) {
     const size_t kvRows = pass == 0 ? rows.size() : 0;
     const float* inner = lowRankInner(low.attentionInput, x, rows.size(), low.keyValueRanks, queryRows.size());
     const size_t ranks = low.attentionInput.ranks;
+    askForDown(low.attended, rows.size());
     multiply(pool_, kernels_,
              {{&layer.query.shape, queries, queryStride, queryRows.size(), &low.query, inner, ranks},
               {&layer.key.shape, keys, kvStride, kvRows, &low.key, inner, ranks},
@@ -53,6 +54,7 @@ void StepRun::attention(size_t branch) {
     const Activations attended = quantizeRows(scratch_.attended.data(), queryRows.size(), attendedStride, layer.attentionOutput.shape.quantized());
     float* product = scratch_.product.ensure(queryRows.size() * outStride);
     const float* attendedInner = lowRankInner(low.attended, attended, queryRows.size());
+    askForDown(low.mlpInput, queryRows.size());
     multiply(pool_, kernels_, {{&layer.attentionOutput.shape, product, outStride, queryRows.size(), &low.attentionOutput, attendedInner, low.attended.ranks}},
              attended);
     addToStream(branch, queryRows, outStride, pass);

@@ -13,7 +13,15 @@ struct LowRankDown {
   size_t ranks = 0;
   size_t stride = 0;  // columns rounded up to 32
   const uint8_t* data = nullptr;
+
+  size_t sizeBytes() const { return ranks * stride * (format == PackedFormat::bf16 ? 2 : 4); }
 };
+
+// Asks for bytes that a product reads soon. Additions are small pieces between the long streams of weights, where the
+// hardware does not see them coming: without this each piece waits for memory.
+inline void askFor(const uint8_t* data, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(data + at, 0, 2);
+}
 
 // `up` of one matrix [out, rank] as tiles, and where its numbers start in a row of `down x`.
 struct LowRankUp {

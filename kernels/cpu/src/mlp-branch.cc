@@ -36,6 +36,7 @@ Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, size_t ro
   float* values = quantized && low.inner.ranks == 0 ? nullptr : scratch_.inner.ensure(rows * innerStride);
   const size_t ranks = low.mlpInput.ranks;
   const float* additions = lowRankInner(low.mlpInput, x, rows);
+  askForDown(low.inner, rows);
   const auto add = [&](const LowRankUp& part, size_t tile, size_t end, size_t first, size_t count, float* out) {
     if (part.present()) kernels_.lowRankUp(slice(part.matrix, tile, end - tile), 0, end - tile, additions + first * ranks + part.first, ranks, count, out, blockColumns);
   };
@@ -55,6 +56,8 @@ Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, size_t ro
         const size_t end = std::min(tile + tilesPerBlock, gate.tiles);
         // Half a block where the tiles are odd in number: its other half is zero.
         if (end - tile < tilesPerBlock) std::fill(g, g + 2 * group * blockColumns, 0.0f);
+        for (const LowRankUp* part : {&low.mlpGate, &low.mlpUp})
+          if (part->present()) askFor(part->matrix.data + tile * part->matrix.tileBytes, (end - tile) * part->matrix.tileBytes);
         kernels_.matmul(slice(gate, tile, end - tile), 0, end - tile, part, count, g, blockColumns);
         kernels_.matmul(slice(up, tile, end - tile), 0, end - tile, part, count, u, blockColumns);
         add(low.mlpGate, tile, end, first, count, g);
@@ -83,6 +86,7 @@ void StepRun::mlp(size_t branch) {
     const Activations x = normRows(rows, layer.mlpNorm, quantized);
     const Activations inner = mlpInner(branch / 2, x, rows.size());
     const float* additions = lowRankInner(low.inner, inner, rows.size());
+    if (branch + 1 < sizes_.branches()) askForDown(weights_.lowRank.layer(branch / 2 + 1).attentionInput, rows.size());
     float* product = scratch_.product.ensure(rows.size() * outStride);
     multiply(pool_, kernels_, {{&layer.mlpDown.shape, product, outStride, rows.size(), &low.mlpDown, additions, low.inner.ranks}}, inner);
     addToStream(branch, rows, outStride, pass);

@@ -37,6 +37,7 @@ inline void multiply(ThreadPool& pool, const Kernels& kernels, std::initializer_
       const size_t last = base + p.weights->tiles;
       if (begin < last && begin < end) {
         const size_t stop = std::min(end, last);
+        if (p.up != nullptr && p.up->present()) askFor(p.up->matrix.data + (begin - base) * p.up->matrix.tileBytes, (stop - begin) * p.up->matrix.tileBytes);
         kernels.matmul(*p.weights, begin - base, stop - base, x, p.rows, p.out, p.outStride);
         if (p.up != nullptr && p.up->present())
           kernels.lowRankUp(p.up->matrix, begin - base, stop - base, p.inner + p.up->first, p.innerStride, p.rows, p.out, p.outStride);

@@ -53,6 +53,10 @@ class StepRun {
   // Null where there is nothing to add.
   const float* lowRankInner(const LowRankDown& down, const Activations& x, size_t rows, size_t forAll, size_t rowsWithRest);
   const float* lowRankInner(const LowRankDown& down, const Activations& x, size_t rows) { return lowRankInner(down, x, rows, down.ranks, rows); }
+  // What the next lowRankInner reads, where few rows would wait for it.
+  static void askForDown(const LowRankDown& down, size_t rows) {
+    if (rows <= 8) askFor(down.data, down.sizeBytes());
+  }
   // stream[row] += product of the compact rows, times the gate where it multiplies.
   void addToStream(size_t branch, const std::vector<uint32_t>& rows, size_t productStride, size_t pass);
 
