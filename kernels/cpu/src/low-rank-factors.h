@@ -19,7 +19,7 @@ struct LowRankDown {
 
 // Asks for bytes that a product reads soon. Additions are small pieces between the long streams of weights, where the
 // hardware does not see them coming: without this each piece waits for memory.
-inline void askFor(const uint8_t* data, size_t bytes) {
+static inline void askFor(const uint8_t* data, size_t bytes) {
   for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(data + at, 0, 2);
 }
 
