@@ -1,6 +1,6 @@
 // Writes the numbers, tables and charts of docs/gates.md from what tools/gates/report.mjs measured.
 //
-//   node tools/gates/render.mjs [--out DIR] [--results benchmarks/results/gates-smollm2-135m.json] [--docs docs] [--json]
+//   node tools/gates/render.mjs [--out DIR] [--results benchmarks/reports/gates-smollm2-135m.json] [--docs docs] [--json]
 //
 // With --out (the folder of report.mjs, finished or not) the results are gathered anew, which needs built packages; without it
 // the page is made from the results in the repository. Text outside the markers of docs/gates.md stays. --json prints the whole
@@ -25,7 +25,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const { values: options } = parseArgs({
   options: {
     out: { type: 'string' },
-    results: { type: 'string', default: join(root, 'benchmarks/results/gates-smollm2-135m.json') },
+    results: { type: 'string', default: join(root, 'benchmarks/reports/gates-smollm2-135m.json') },
     docs: { type: 'string', default: join(root, 'docs') },
     json: { type: 'boolean', default: false },
   },

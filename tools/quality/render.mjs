@@ -1,6 +1,6 @@
 // Writes the numbers, tables and charts of docs/quality.md from what report.mjs measured.
 //
-//   node tools/quality/render.mjs [--out DIR] [--results benchmarks/results/quality-smollm2-135m.json] [--docs docs]
+//   node tools/quality/render.mjs [--out DIR] [--results benchmarks/reports/quality-smollm2-135m.json] [--docs docs]
 //
 // With --out (the folder of report.mjs, finished or not) the results are gathered anew, which needs built packages; without it
 // the page is made from the results in the repository. Text outside the markers of docs/quality.md stays.
@@ -20,7 +20,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const { values: options } = parseArgs({
   options: {
     out: { type: 'string' },
-    results: { type: 'string', default: join(root, 'benchmarks/results/quality-smollm2-135m.json') },
+    results: { type: 'string', default: join(root, 'benchmarks/reports/quality-smollm2-135m.json') },
     docs: { type: 'string', default: join(root, 'docs') },
   },
 });

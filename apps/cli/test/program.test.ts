@@ -5,7 +5,7 @@ import { Progress } from '../src/output/progress.js';
 import { cutText } from '../src/verbs/calibration-sequences.js';
 import { commandLine, documentOf, type ErrorDocument } from './support/command-line.js';
 
-const verbs = ['run', 'chat', 'pull', 'models', 'fit', 'profile', 'inspect', 'bench', 'eval', 'backends', 'doctor'];
+const verbs = ['run', 'chat', 'pull', 'models', 'fit', 'train', 'profile', 'inspect', 'bench', 'eval', 'backends', 'doctor'];
 
 describe('the program', () => {
   it('has its verbs, each with help, examples and --json', async () => {
