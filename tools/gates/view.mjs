@@ -1,8 +1,7 @@
 import { figure, metricsOf } from '../quality/metrics.mjs';
 
 /**
- * What the pages show of a results document: all metrics of the text and of the model's own answers are brought to exactly the
- * wanted saving.
+ * What the pages show of a results document.
  *
  * @param {any} summary @returns {import('../quality/metrics.mjs').View}
  */
@@ -14,7 +13,7 @@ export function gatesView({ curves, ours, points }) {
 
 /** @param {any} summary @returns {import('../quality/metrics.mjs').Metric[]} */
 export function gatesMetricsOf(summary) {
-  const all = metricsOf(summary).map((metric) => (metric.name === 'own' ? { ...metric, isText: true } : metric));
+  const all = metricsOf(summary);
   if (!summary.points.some((/** @type {any} */ point) => point.ownPerplexity)) return all;
   /** @type {import('../quality/metrics.mjs').Metric} */
   const ownPerplexity = {

@@ -13,7 +13,7 @@ import { curves, OURS, SAVINGS } from './policies.mjs';
  * @property {(point: any) => Reading | undefined} read
  * @property {(summary: any) => number | undefined} dense
  * @property {(value: number) => string} show
- * @property {boolean} isText brought to exactly the wanted saving
+ * @property {boolean} isText of the text or of the model's own answers: brought to exactly the wanted saving
  * @property {boolean} [isLog] lies on straighter lines as logarithm; differences are of logarithms
  */
 
@@ -64,7 +64,7 @@ export function metricsOf(summary) {
       name: 'own',
       title: "KL on the dense model's own answers, nats",
       lessIsBetter: true,
-      isText: false,
+      isText: true,
       read: agreement('own', 'kl'),
       dense: () => 0,
       show: (value) => value.toFixed(3),

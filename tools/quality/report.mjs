@@ -40,7 +40,8 @@ for (const needed of /** @type {const} */ (['model', 'text', 'out'])) if (!optio
 
 const parts = new Set(options.parts.split(',').filter((part) => part !== 'speed' || !options['no-speed']));
 if (parts.has('tasks') && !options.data) throw new Error('Give --data, or leave tasks out of --parts.');
-const ownTokens = parts.has('own') ? whole('own-tokens', 0) : 0;
+// Whatever --parts says: parts of one run may come one after the other.
+const ownTokens = whole('own-tokens', 0);
 if (ownTokens === 0) parts.delete('own');
 const wantedCurves = named(options.policies);
 const savings = options.budgets?.split(',').map((text) => shareOption(text)) ?? SAVINGS;

@@ -137,8 +137,10 @@ export function speedTable(summary, { names, savings } = qualityView) {
 
 /** What single choices are worth. @param {any} summary */
 export function variantsTable(summary) {
-  const metrics = metricsOf(summary).filter(({ isText }) => isText);
-  const names = [OURS, 'static-influence', 'static-kl', 'oracle', ...variants.map(({ name }) => name)];
+  const singles = variants.map(({ name }) => name);
+  const own = summary.points.filter((/** @type {any} */ { policy }) => singles.includes(policy));
+  const metrics = metricsOf(summary).filter(({ isText, read }) => isText && own.some((/** @type {any} */ point) => read(point)));
+  const names = [OURS, 'static-influence', 'static-kl', 'oracle', ...singles];
   const rows = [...VARIANT_SAVINGS].flatMap((target) =>
     names.flatMap((name) => {
       const point = summary.points.find((/** @type {any} */ { policy, target: wanted }) => policy === name && wanted === target);
