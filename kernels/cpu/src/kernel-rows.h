@@ -36,8 +36,9 @@ struct RowsOf {
       int8_t* quants = to.quants + 32 * block;
       const float largest = S::largest(S::max(S::abs(a), S::abs(b)));
       // Zero for finite values, NaN as soon as one is not: the maximum alone may miss a NaN.
-      const float poison = S::sum(S::fma(a, S::zero(), S::mul(b, S::zero())));
-      if (!(poison == 0.0f) || !(largest > 0.0f)) {
+      const F poisoned = S::fma(a, S::zero(), S::mul(b, S::zero()));
+      if (!S::allZero(poisoned) || !(largest > 0.0f)) {
+        const float poison = S::sum(poisoned);
         memset(quants, 0, 32);
         to.scales[block] = poison;
         to.offsets[block] = 0;

@@ -44,7 +44,7 @@ Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, size_t ro
   const size_t group = std::min(rows, joinedRows);
   const size_t threadFloats = 2 * group * blockColumns;
   float* scratch = scratch_.joined.ensure(pool_.threads() * threadFloats);
-  const size_t tasks = pool_.active() == 1 ? 1 : std::min(blocks, pool_.active() * 4);
+  const size_t tasks = tasksFor(pool_, blocks, rows);
   pool_.run(tasks, [&](size_t task, size_t thread) {
     float* g = scratch + thread * threadFloats;
     float* u = g + group * blockColumns;

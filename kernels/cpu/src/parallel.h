@@ -21,13 +21,23 @@ struct Product {
   size_t innerStride = 0;
 };
 
+// Tasks that `pieces` of a loop over `rows` rows are dealt in. With many rows a piece is long beside the handing out, and small tasks
+// leave no thread waiting long for the last one.
+inline size_t tasksFor(const ThreadPool& pool, size_t pieces, size_t rows) {
+  constexpr size_t manyRows = 32;
+  return pool.active() == 1 ? 1 : std::min(pieces, pool.active() * (rows < manyRows ? 4 : 16));
+}
+
 // Products that read the same activations run as one loop over all their tiles.
 inline void multiply(ThreadPool& pool, const Kernels& kernels, std::initializer_list<Product> products, const Activations& x) {
   size_t tiles = 0;
-  for (const Product& p : products)
+  size_t rows = 0;
+  for (const Product& p : products) {
     if (p.rows > 0) tiles += p.weights->tiles;
+    rows = std::max(rows, p.rows);
+  }
   if (tiles == 0) return;
-  const size_t tasks = pool.active() == 1 ? 1 : std::min(tiles, pool.active() * 4);
+  const size_t tasks = tasksFor(pool, tiles, rows);
   pool.run(tasks, [&](size_t task, size_t) {
     size_t begin = tiles * task / tasks;
     const size_t end = tiles * (task + 1) / tasks;

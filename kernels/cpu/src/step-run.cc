@@ -139,8 +139,11 @@ void StepRun::count(size_t branch) {
 void StepRun::addStandIns(size_t branch) {
   if (gates_.standIns.empty()) return;
   const float* standIn = gates_.standIns[branch].data();
-  for (size_t row = 0; row < rows_; ++row)
+  // Nothing is dealt out where every row ran.
+  if (kept_.size() == rows_) return;
+  forRows(pool_, rows_, 64, [&](size_t row, size_t) {
     if (runs_[row] == 0 && planOf(row).standIns) kernels_.add(streamRow(row), standIn, hiddenStride_);
+  });
 }
 
 Activations StepRun::normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized) {

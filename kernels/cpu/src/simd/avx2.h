@@ -91,6 +91,12 @@ struct Avx2Lanes {
     return _mm_cvtss_f32(x);
   }
 
+  // False with a NaN.
+  static bool allZero(F v) {
+    const __m256 other = _mm256_or_ps(_mm256_cmp_ps(v.lo, _mm256_setzero_ps(), _CMP_NEQ_UQ), _mm256_cmp_ps(v.hi, _mm256_setzero_ps(), _CMP_NEQ_UQ));
+    return _mm256_movemask_ps(other) == 0;
+  }
+
   static I izero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static I iset1(int32_t v) { return {_mm256_set1_epi32(v), _mm256_set1_epi32(v)}; }
   static I iadd(I a, I b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }

@@ -69,6 +69,8 @@ struct Avx512Vnni {
   static F scale(F a, F n) { return _mm512_scalef_ps(a, n); }
   static float sum(F v) { return _mm512_reduce_add_ps(v); }
   static float largest(F v) { return _mm512_reduce_max_ps(v); }
+  // False with a NaN.
+  static bool allZero(F v) { return _mm512_cmp_ps_mask(v, zero(), _CMP_NEQ_UQ) == 0; }
 
   static I izero() { return _mm512_setzero_si512(); }
   static I iset1(int32_t v) { return _mm512_set1_epi32(v); }

@@ -91,6 +91,13 @@ struct NeonDotprod {
   static float sum(F a) { return vaddvq_f32(vaddq_f32(vaddq_f32(a.v[0], a.v[1]), vaddq_f32(a.v[2], a.v[3]))); }
   static float largest(F a) { return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.v[0], a.v[1]), vmaxq_f32(a.v[2], a.v[3]))); }
 
+  // False with a NaN.
+  static bool allZero(F a) {
+    const uint32x4_t low = vandq_u32(vceqzq_f32(a.v[0]), vceqzq_f32(a.v[1]));
+    const uint32x4_t high = vandq_u32(vceqzq_f32(a.v[2]), vceqzq_f32(a.v[3]));
+    return vminvq_u32(vandq_u32(low, high)) != 0;
+  }
+
   static I izero() { return iset1(0); }
   static I iset1(int32_t x) { return {{vdupq_n_s32(x), vdupq_n_s32(x), vdupq_n_s32(x), vdupq_n_s32(x)}}; }
   static I iadd(I a, I b) {

@@ -95,6 +95,13 @@ struct Scalar {
     return m;
   }
 
+  // False with a NaN.
+  static bool allZero(F a) {
+    for (float lane : a.v)
+      if (!(lane == 0.0f)) return false;
+    return true;
+  }
+
   static I izero() { return iset1(0); }
   static I iset1(int32_t x) {
     I r;
