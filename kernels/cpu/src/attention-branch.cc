@@ -24,10 +24,10 @@ void StepRun::attention(size_t branch) {
   const double d = static_cast<double>(sizes_.hidden);
   const double q = static_cast<double>(sizes_.queryWidth());
   const double kv = static_cast<double>(sizes_.kvWidth());
-  const LayerLowRank& low = weights_.lowRank.layer(index);
-  const double kvMacs = 2 * d * kv + weights_.lowRank.keyValueMacs;
-  const double keptMacs = 2 * d * q + weights_.lowRank.attentionMacs - weights_.lowRank.keyValueMacs;
-  for (uint32_t row : computed) request_.out.macs[planOfRow_[row]] += kvMacs;
+  const LayerLowRank& low = lowRankLayer(index);
+  const LowRankModel& added = weights_.lowRank;
+  const auto adds = [&](uint32_t row) { return planOf(row).loraStrength > 0; };
+  for (uint32_t row : computed) request_.out.macs[planOfRow_[row]] += 2 * d * kv + (adds(row) ? added.keyValueMacs : 0);
 
   for (size_t pass = 0; pass < 2; ++pass) {
     const std::vector<uint32_t>& queryRows = pass == 0 ? kept_ : twice_;
@@ -39,7 +39,7 @@ void StepRun::attention(size_t branch) {
     float* values = scratch_.values.ensure(rows.size() * kvStride);
     // K and V come from the first run alone.
     const size_t kvRows = pass == 0 ? rows.size() : 0;
-    const float* inner = lowRankInner(low.attentionInput, x, rows.size(), low.keyValueRanks, queryRows.size());
+    const float* inner = lowRankInner(low.attentionInput, x, rows, low.keyValueRanks, queryRows.size());
     const size_t ranks = low.attentionInput.ranks;
     askForDown(low.attended, rows.size());
     multiply(pool_, kernels_,
@@ -53,14 +53,14 @@ void StepRun::attention(size_t branch) {
     attend(index, queryRows);
     const Activations attended = quantizeRows(scratch_.attended.data(), queryRows.size(), attendedStride, layer.attentionOutput.shape.quantized());
     float* product = scratch_.product.ensure(queryRows.size() * outStride);
-    const float* attendedInner = lowRankInner(low.attended, attended, queryRows.size());
+    const float* attendedInner = lowRankInner(low.attended, attended, queryRows);
     askForDown(low.mlpInput, queryRows.size());
     multiply(pool_, kernels_, {{&layer.attentionOutput.shape, product, outStride, queryRows.size(), &low.attentionOutput, attendedInner, low.attended.ranks}},
              attended);
     addToStream(branch, queryRows, outStride, pass);
     for (uint32_t row : queryRows) {
       const double visible = static_cast<double>(sequenceOfRow_[row]->layers[index].visible(positions_[row]));
-      request_.out.macs[planOfRow_[row]] += keptMacs + 2 * q * visible;
+      request_.out.macs[planOfRow_[row]] += 2 * d * q + (adds(row) ? added.attentionMacs - added.keyValueMacs : 0) + 2 * q * visible;
     }
   }
 }

@@ -24,9 +24,10 @@ PackedMatrix slice(const PackedMatrix& m, size_t tile, size_t count) {
 // One task is a range of the inner columns, block by block: both products, silu and the rounding to int8 for the last
 // product follow one another while the numbers are at hand, and only int8 (or floats, where that product or
 // an addition to it reads floats) leave it.
-Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, size_t rows) {
+Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, const std::vector<uint32_t>& rowIds) {
+  const size_t rows = rowIds.size();
   const LayerWeights& layer = weights_.layers[layerIndex];
-  const LayerLowRank& low = weights_.lowRank.layer(layerIndex);
+  const LayerLowRank& low = lowRankLayer(layerIndex);
   const PackedMatrix& gate = layer.mlpGate.shape;
   const PackedMatrix& up = layer.mlpUp.shape;
   const bool quantized = layer.mlpDown.shape.quantized();
@@ -35,7 +36,7 @@ Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, size_t ro
   // Floats stay too where an addition reads them.
   float* values = quantized && low.inner.ranks == 0 ? nullptr : scratch_.inner.ensure(rows * innerStride);
   const size_t ranks = low.mlpInput.ranks;
-  const float* additions = lowRankInner(low.mlpInput, x, rows);
+  const float* additions = lowRankInner(low.mlpInput, x, rowIds);
   askForDown(low.inner, rows);
   const auto add = [&](const LowRankUp& part, size_t tile, size_t end, size_t first, size_t count, float* out) {
     if (part.present()) kernels_.lowRankUp(slice(part.matrix, tile, end - tile), 0, end - tile, additions + first * ranks + part.first, ranks, count, out, blockColumns);
@@ -77,16 +78,16 @@ Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, size_t ro
 
 void StepRun::mlp(size_t branch) {
   const LayerWeights& layer = weights_.layers[branch / 2];
-  const LayerLowRank& low = weights_.lowRank.layer(branch / 2);
+  const LayerLowRank& low = lowRankLayer(branch / 2);
   const size_t outStride = layer.mlpDown.shape.outputStride();
   for (size_t pass = 0; pass < 2; ++pass) {
     const std::vector<uint32_t>& rows = pass == 0 ? kept_ : twice_;
     if (rows.empty()) break;
     const bool quantized = layer.mlpGate.shape.quantized() || layer.mlpUp.shape.quantized();
     const Activations x = normRows(rows, layer.mlpNorm, quantized);
-    const Activations inner = mlpInner(branch / 2, x, rows.size());
-    const float* additions = lowRankInner(low.inner, inner, rows.size());
-    if (branch + 1 < sizes_.branches()) askForDown(weights_.lowRank.layer(branch / 2 + 1).attentionInput, rows.size());
+    const Activations inner = mlpInner(branch / 2, x, rows);
+    const float* additions = lowRankInner(low.inner, inner, rows);
+    if (branch + 1 < sizes_.branches()) askForDown(lowRankLayer(branch / 2 + 1).attentionInput, rows.size());
     float* product = scratch_.product.ensure(rows.size() * outStride);
     multiply(pool_, kernels_, {{&layer.mlpDown.shape, product, outStride, rows.size(), &low.mlpDown, additions, low.inner.ranks}}, inner);
     addToStream(branch, rows, outStride, pass);

@@ -37,6 +37,7 @@ struct StepPlan {
   Scorer scorer;
   KvMode kv;
   bool standIns;
+  float loraStrength;     // 0..1: share of the low-rank additions
   uint32_t seed;
   const uint8_t* rules;   // [2L]
   const float* values;    // [2L]

@@ -28,6 +28,7 @@ StepRun::StepRun(Runner& runner, const StepRequest& request)
       hiddenStride_(sizes_.hiddenStride()),
       gateMacs_(gates_.present ? gates_.macs(sizes_.hidden) : 0) {
   checkRequest();
+  for (const StepPlan& plan : request.plans) addsLowRank_ = addsLowRank_ || plan.loraStrength > 0;
   planOfRow_.resize(rows_);
   positions_.resize(rows_);
   sequenceOfRow_.resize(rows_);
@@ -122,7 +123,7 @@ void StepRun::runBranch(size_t branch) {
 
 // Attention counts its own products where it knows how many rows each query saw.
 void StepRun::count(size_t branch) {
-  const double mlpMacs = 3.0 * static_cast<double>(sizes_.hidden) * static_cast<double>(sizes_.intermediate) + weights_.lowRank.mlpMacs;
+  const double mlpMacs = 3.0 * static_cast<double>(sizes_.hidden) * static_cast<double>(sizes_.intermediate);
   for (size_t row = 0; row < rows_; ++row) {
     const StepPlan& plan = planOf(row);
     const uint32_t planIndex = planOfRow_[row];
@@ -132,7 +133,7 @@ void StepRun::count(size_t branch) {
     if (runs_[row] == 0) continue;
     request_.out.kept[planIndex * sizes_.branches() + branch] += 1;
     if (!ranked && multiplies(plan)) macs += runs_[row] * gateMacs_;
-    if (branch % 2 == 1) macs += runs_[row] * mlpMacs;
+    if (branch % 2 == 1) macs += runs_[row] * (mlpMacs + (plan.loraStrength > 0 ? weights_.lowRank.mlpMacs : 0));
   }
 }
 
@@ -163,20 +164,32 @@ Activations StepRun::quantizeRows(const float* values, size_t rows, size_t strid
   return x;
 }
 
-const float* StepRun::lowRankInner(const LowRankDown& down, const Activations& x, size_t rows, size_t forAll, size_t rowsWithRest) {
+const LayerLowRank& StepRun::lowRankLayer(size_t layer) const {
+  static const LayerLowRank none;
+  return addsLowRank_ ? weights_.lowRank.layer(layer) : none;
+}
+
+const float* StepRun::lowRankInner(const LowRankDown& down, const Activations& x, const std::vector<uint32_t>& rows, size_t forAll, size_t rowsWithRest) {
   if (down.ranks == 0) return nullptr;
   // Rows that read one copy of `down` from the core's own cache.
   constexpr size_t group = 6;
-  float* inner = scratch_.lowRank.ensure(rows * down.ranks);
+  float* inner = scratch_.lowRank.ensure(rows.size() * down.ranks);
   const float scale = weights_.lowRank.scale;
-  pool_.run((rows + group - 1) / group, [&](size_t task, size_t) {
+  pool_.run((rows.size() + group - 1) / group, [&](size_t task, size_t) {
     const size_t first = task * group;
-    const size_t count = std::min(group, rows - first);
+    const size_t count = std::min(group, rows.size() - first);
     const size_t rest = rowsWithRest > first ? std::min(count, rowsWithRest - first) : 0;
     const float* from = x.values + first * x.stride;
     float* to = inner + first * down.ranks;
     kernels_.lowRankDown(down, 0, forAll, scale, from, x.stride, count, to, down.ranks);
     kernels_.lowRankDown(down, forAll, down.ranks, scale, from, x.stride, rest, to, down.ranks);
+    // One plan's rows have the same bits whatever the others add: each is weighed by itself.
+    for (size_t i = 0; i < count; ++i) {
+      const float strength = planOf(rows[first + i]).loraStrength;
+      if (strength == 1) continue;
+      const size_t ranks = i < rest ? down.ranks : forAll;
+      for (size_t k = 0; k < ranks; ++k) to[i * down.ranks + k] *= strength;
+    }
   });
   return inner;
 }

@@ -43,16 +43,20 @@ class StepRun {
   // mlp-branch.cc
   void mlp(size_t branch);
   // silu(gate x) * up x, in the form that the last product reads.
-  Activations mlpInner(size_t layerIndex, const Activations& x, size_t rows);
+  Activations mlpInner(size_t layerIndex, const Activations& x, const std::vector<uint32_t>& rows);
 
   // Norms the rows of the stream into the compact buffer `normed` and, where a consumer wants int8, quantises them.
   Activations normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized);
   // int8 of compact rows that are floats already.
   Activations quantizeRows(const float* values, size_t rows, size_t stride, bool quantized);
-  // scale * down x of the first `rows` rows: of the first `forAll` ranks, and of the others for the first `rowsWithRest` rows.
+  // strength * scale * down x of `rows`: of the first `forAll` ranks, and of the others for the first `rowsWithRest` rows.
   // Null where there is nothing to add.
-  const float* lowRankInner(const LowRankDown& down, const Activations& x, size_t rows, size_t forAll, size_t rowsWithRest);
-  const float* lowRankInner(const LowRankDown& down, const Activations& x, size_t rows) { return lowRankInner(down, x, rows, down.ranks, rows); }
+  const float* lowRankInner(const LowRankDown& down, const Activations& x, const std::vector<uint32_t>& rows, size_t forAll, size_t rowsWithRest);
+  const float* lowRankInner(const LowRankDown& down, const Activations& x, const std::vector<uint32_t>& rows) {
+    return lowRankInner(down, x, rows, down.ranks, rows.size());
+  }
+  // Empty where no plan of the step adds anything.
+  const LayerLowRank& lowRankLayer(size_t layer) const;
   // What the next lowRankInner reads, where few rows would wait for it.
   static void askForDown(const LowRankDown& down, size_t rows) {
     if (rows <= 8) askFor(down.data, down.sizeBytes());
@@ -74,6 +78,7 @@ class StepRun {
   size_t rows_;
   size_t hiddenStride_;
   double gateMacs_;
+  bool addsLowRank_ = false;                // whether any plan has a share of the low-rank additions
   std::vector<uint32_t> planOfRow_;
   std::vector<uint32_t> positions_;
   std::vector<Sequence*> sequenceOfRow_;

@@ -1,5 +1,7 @@
 #include "step-worker.h"
 
+#include <cstring>
+
 #include "arguments.h"
 
 namespace gateskip {
@@ -8,7 +10,7 @@ namespace {
 
 // Words of the block before the tokens, and of a plan before its values; see src/step-block.ts.
 constexpr size_t headerWords = 6;
-constexpr size_t planWords = 2;
+constexpr size_t planWords = 3;
 constexpr uint32_t wantScores = 1;
 constexpr uint32_t wantKeptRows = 2;
 
@@ -97,6 +99,8 @@ void StepWorker::readPlans(size_t planCount, size_t at) {
     p.kv = static_cast<KvMode>(kv);
     p.standIns = (words[0] >> 16) != 0;
     p.seed = words[1];
+    std::memcpy(&p.loraStrength, words + 2, sizeof p.loraStrength);
+    if (!(p.loraStrength >= 0 && p.loraStrength <= 1)) fail(StatusCode::invalidArgument, "A share of the low-rank additions is outside 0..1.");
     p.values = reinterpret_cast<const float*>(words + planWords);
     p.rules = reinterpret_cast<const uint8_t*>(words + planWords + branches);
     for (size_t b = 0; b < branches; ++b)

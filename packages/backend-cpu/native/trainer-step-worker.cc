@@ -79,6 +79,7 @@ void TrainerStepWorker::readPlan(const Napi::Object& plan) {
   p.scorer = static_cast<Scorer>(scorer);
   p.kv = static_cast<KvMode>(kv);
   p.standIns = integerOf(plan, "standIns") != 0;
+  p.loraStrength = static_cast<float>(numberOf(plan, "loraStrength"));
   p.seed = static_cast<uint32_t>(integerOf(plan, "seed"));
   p.rules = arrayOf<uint8_t>(plan, "rules", napi_uint8_array, branches);
   p.values = arrayOf<float>(plan, "values", napi_float32_array, branches);

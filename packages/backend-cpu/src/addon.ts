@@ -8,6 +8,7 @@ export interface NativePlan {
   readonly scorer: number;
   readonly kv: number;
   readonly standIns: number;
+  readonly loraStrength: number;
   readonly seed: number;
   readonly rules: Uint8Array;
   readonly values: Float32Array;

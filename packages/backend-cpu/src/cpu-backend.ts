@@ -9,7 +9,7 @@ import {
   ruleNeedsScores,
   validateAdapter,
 } from '@gateskip/backend';
-import { AbortedError, BackendUnavailableError, InsufficientMemoryError } from '@gateskip/errors';
+import { AbortedError, BackendUnavailableError, InsufficientMemoryError, UnsupportedError } from '@gateskip/errors';
 import type { Model } from '@gateskip/model';
 import { findAddon } from './addon.js';
 import { BACKBONE_CHANGES, withNorms } from './backbone-request.js';
@@ -64,6 +64,13 @@ export const cpuBackend: Backend = {
     checkMemory(model);
     const { lora, norms } = options.adapter?.backbone ?? {};
     const isMerged = lora !== undefined && settings.lora === 'merge';
+    if (isMerged && options.adapter?.calibration.curve.some(({ loraStrength }) => loraStrength !== undefined)) {
+      throw new UnsupportedError(
+        'The adapter adds less of its low-rank additions where less is skipped, and what is merged into the weights is always there.',
+        "Leave extra.lora at 'carry'.",
+        { what: 'extra.lora', got: 'merge' },
+      );
+    }
     const changed = withNorms(isMerged ? await withMergedLora(model, lora, options) : model, norms);
     const cache: CacheChoice = isMerged
       ? { mostBytes: 0, ...(repackCacheBytes(options) > 0 && { problem: 'not used: merged weights are in no file' }) }

@@ -8,7 +8,7 @@ import {
   type StepInput,
   type StepResult,
 } from '@gateskip/backend';
-import { AbortedError, BusyError, ClosedError, InvalidArgumentError } from '@gateskip/errors';
+import { AbortedError, BusyError, ClosedError, InvalidArgumentError, UnsupportedError } from '@gateskip/errors';
 import { branchCount, type Plan } from '@gateskip/gate';
 import type { GateAdapter, ModelConfig } from '@gateskip/model';
 import type { NativeRunner } from './addon.js';
@@ -103,6 +103,7 @@ export class CpuRunner implements Runner {
     const native = this.#idle();
     const topCount = checkStep(input, plans, this.#state).topCount ?? 0;
     if (signal?.aborted) throw new AbortedError('The step');
+    if (this.details.lora === 'merged') checkMerged(plans);
     this.#block.write(input, plans, topCount);
     const { result, memory, extras } = stepArrays(input, plans, topCount, this.config);
     this.#listenTo(signal);
@@ -154,4 +155,16 @@ export class CpuRunner implements Runner {
 function checkLength(length: number, tokens: number, sequence: SequenceId): number {
   if (Number.isInteger(length) && length >= 0 && length <= tokens) return length;
   throw new InvalidArgumentError(`Sequence ${sequence} has ${tokens} tokens; a length of ${length} is outside 0..${tokens}.`);
+}
+
+/** @throws UnsupportedError */
+function checkMerged(plans: readonly Plan[]): void {
+  for (const [index, { loraStrength = 1 }] of plans.entries()) {
+    if (loraStrength === 1) continue;
+    throw new UnsupportedError(
+      `Plan ${index}: loraStrength ${loraStrength} needs low-rank additions beside the weights; here they are merged into them.`,
+      "Load with extra.lora 'carry'.",
+      { what: 'loraStrength', got: loraStrength },
+    );
+  }
 }

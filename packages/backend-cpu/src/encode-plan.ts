@@ -18,6 +18,7 @@ export class PlanEncoder {
       scorer: SCORER_CODES[plan.scorer],
       kv: KV_CODES[plan.kv],
       standIns: plan.standIns === false ? 0 : 1,
+      loraStrength: plan.loraStrength ?? 1,
       seed: plan.seed ?? 0,
       rules: this.#rules(plan.rules),
       values: plan.values,

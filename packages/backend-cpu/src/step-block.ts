@@ -3,14 +3,14 @@ import type { Plan, Rule } from '@gateskip/gate';
 import { KV_CODES, RULE_CODES, SCORER_CODES } from './encode-plan.js';
 
 const HEADER_WORDS = 6;
-const PLAN_WORDS = 2;
+const PLAN_WORDS = 3;
 const WANT_SCORES = 1;
 const WANT_KEPT_ROWS = 2;
 
 /**
  * A step as one array of 32-bit words, which the addon reads in one go: a property of an object costs it more than the number in
  * it. The words, in order: the header; tokens; output rows; sequence, start, length and plan of each segment; and per plan
- * its kinds, its seed, its values (float32) and its rules (a byte each, padded to a word). native/step-worker.cc reads the same.
+ * its kinds, its seed, its share of low-rank additions (float32), its values (float32) and its rules (a byte each, padded to a word). native/step-worker.cc reads the same.
  *
  * One block serves all steps of a runner: the addon copies it before `step` returns.
  */
@@ -56,6 +56,7 @@ export class StepBlock {
       const plan = plans[index]!;
       words[at] = SCORER_CODES[plan.scorer] | (KV_CODES[plan.kv] << 8) | (plan.standIns === false ? 0 : 1 << 16);
       words[at + 1] = plan.seed ?? 0;
+      this.#floats[at + 2] = plan.loraStrength ?? 1;
       this.#floats.set(plan.values, at + PLAN_WORDS);
       this.#writeRules(plan.rules, 4 * (at + PLAN_WORDS + branches));
     }

@@ -47,7 +47,7 @@ function countMacs(
   config: ModelConfig,
   spec: GateSpec | undefined,
 ): { macs: number; denseMacs: number } {
-  const counter = new MacCounter(config, spec, 1);
+  const counter = new MacCounter(config, spec, [plan]);
   const multiplies = plan.scorer === 'gate' && spec?.multiplies === true;
   let present = new Uint8Array(rows);
   for (let row = 0; row < rows; row++) counter.addDenseRow(0, row - segmentStart[row]!);

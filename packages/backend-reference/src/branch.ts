@@ -32,11 +32,16 @@ export interface Branch {
   count(row: number, times: number): void;
 }
 
+/** Share of the low-rank additions that a row's plan adds. */
+function strengthOf({ plans, prepared }: BranchContext, row: number): number {
+  return plans[prepared.planOfRow[row]!]!.loraStrength ?? 1;
+}
+
 export function mlpBranch(weights: LayerRun, context: BranchContext): Branch {
   return {
     norm: weights.mlpNorm,
     prepare: async () => {},
-    run: (_row, normed) => gatedMlp(normed, weights, context.config.intermediateSize),
+    run: (row, normed) => gatedMlp(normed, weights, context.config.intermediateSize, strengthOf(context, row)),
     count: (row, times) => context.counter.addMlp(context.prepared.planOfRow[row]!, times),
   };
 }
@@ -61,8 +66,9 @@ export function attentionBranch(layer: number, weights: LayerRun, context: Branc
           continue;
         }
         const { key, value } = pending.allocate(...at(row));
-        project(weights.key, normed[row]!, key);
-        project(weights.value, normed[row]!, value);
+        const strength = strengthOf(context, row);
+        project(weights.key, normed[row]!, key, strength);
+        project(weights.value, normed[row]!, value, strength);
         rotate(key, prepared.positions[row]!, frequencies, config);
         if (skipped[row] === 1) counter.addKeyValue(plan);
         if (pacer.isDue) await pacer.pause();
@@ -70,10 +76,10 @@ export function attentionBranch(layer: number, weights: LayerRun, context: Branc
     },
 
     run(row, normed) {
-      const query = project(weights.query, normed, new Float64Array(config.heads * config.headSize));
+      const query = project(weights.query, normed, new Float64Array(config.heads * config.headSize), strengthOf(context, row));
       rotate(query, prepared.positions[row]!, frequencies, config);
       const mixed = attend(query, pending.visible(...at(row)), config);
-      return project(weights.attentionOutput, mixed, new Float64Array(config.hiddenSize));
+      return project(weights.attentionOutput, mixed, new Float64Array(config.hiddenSize), strengthOf(context, row));
     },
 
     count: (row, times) => counter.addAttention(prepared.planOfRow[row]!, pending.visible(...at(row)).length, times),

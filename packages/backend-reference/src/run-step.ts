@@ -62,7 +62,7 @@ class StepRun {
     const { rows } = prepared;
     const d = config.hiddenSize;
     const branches = branchCount(config);
-    const counter = new MacCounter(config, model.gates?.spec, plans.length, loraRowCosts(config, model.lora));
+    const counter = new MacCounter(config, model.gates?.spec, plans, loraRowCosts(config, model.lora));
     for (let row = 0; row < rows; row++) counter.addDenseRow(prepared.planOfRow[row]!, prepared.positions[row]!);
     this.#model = model;
     this.#input = input;

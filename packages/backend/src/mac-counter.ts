@@ -1,4 +1,4 @@
-import { attentionCoreMacs, type GateSpec, gateMacs, type ModelShape, type RowCosts, rowCosts } from '@gateskip/gate';
+import { attentionCoreMacs, type GateSpec, gateMacs, type ModelShape, type Plan, type RowCosts, rowCosts } from '@gateskip/gate';
 import type { LoraRowCosts } from '@gateskip/model';
 
 const NO_LORA: LoraRowCosts = { attention: 0, keyValue: 0, mlp: 0 };
@@ -13,7 +13,7 @@ const NO_LORA: LoraRowCosts = { attention: 0, keyValue: 0, mlp: 0 };
  * the plan where the rule compares gate scores; otherwise, where gates multiply, one per run of the branch on a row.
  * Drawing random scores costs nothing.
  *
- * A low-rank addition costs `rank (in + out)` wherever its matrix is computed. The dense model has none: a share of dense
+ * A low-rank addition costs `rank (in + out)` wherever its matrix is computed under a plan that adds it. The dense model has none: a share of dense
  * compares with the model as its file has it.
  */
 export class MacCounter {
@@ -24,16 +24,21 @@ export class MacCounter {
   readonly #shape: ModelShape;
   readonly #costs: RowCosts;
   readonly #gate: number;
-  readonly #lora: LoraRowCosts;
+  readonly #lora: readonly LoraRowCosts[];
 
   /** @param lora what additions cost that are computed beside the matrices; absent where there are none, or they are merged */
-  constructor(shape: ModelShape, gateSpec: GateSpec | undefined, plans: number, lora: LoraRowCosts = NO_LORA) {
-    this.macs = new Float64Array(plans);
-    this.denseMacs = new Float64Array(plans);
+  constructor(
+    shape: ModelShape,
+    gateSpec: GateSpec | undefined,
+    plans: readonly Pick<Plan, 'loraStrength'>[],
+    lora: LoraRowCosts = NO_LORA,
+  ) {
+    this.macs = new Float64Array(plans.length);
+    this.denseMacs = new Float64Array(plans.length);
     this.#shape = shape;
     this.#costs = rowCosts(shape);
     this.#gate = gateSpec === undefined ? 0 : gateMacs(gateSpec, shape.hiddenSize);
-    this.#lora = lora;
+    this.#lora = plans.map(({ loraStrength }) => (loraStrength === 0 ? NO_LORA : lora));
   }
 
   /** One row at `position` through the whole dense model. */
@@ -44,19 +49,20 @@ export class MacCounter {
 
   /** One kept row of an attention branch that sees `visible` K/V rows, its own included, and runs `times` times. */
   addAttention(plan: number, visible: number, times = 1): void {
-    const keyValue = this.#costs.kvProjections + this.#lora.keyValue;
-    const rest = this.#costs.attentionProjections + this.#lora.attention - keyValue;
+    const lora = this.#lora[plan]!;
+    const keyValue = this.#costs.kvProjections + lora.keyValue;
+    const rest = this.#costs.attentionProjections + lora.attention - keyValue;
     this.macs[plan]! += keyValue + times * (rest + attentionCoreMacs(this.#shape, visible));
   }
 
   /** One row that skips attention but writes its own K and V. */
   addKeyValue(plan: number): void {
-    this.macs[plan]! += this.#costs.kvProjections + this.#lora.keyValue;
+    this.macs[plan]! += this.#costs.kvProjections + this.#lora[plan]!.keyValue;
   }
 
   /** One kept row of an MLP branch that runs `times` times. */
   addMlp(plan: number, times = 1): void {
-    this.macs[plan]! += times * (this.#costs.mlp + this.#lora.mlp);
+    this.macs[plan]! += times * (this.#costs.mlp + this.#lora[plan]!.mlp);
   }
 
   addGates(plan: number, evaluations: number): void {

@@ -35,6 +35,8 @@ export function validatePlan(plan: Plan, index: number, rows: number, context: P
   }
   if (plan.standIns !== undefined && typeof plan.standIns !== 'boolean')
     throw new InvalidArgumentError(`${name}: standIns must be true or false.`);
+  if (plan.loraStrength !== undefined && !(plan.loraStrength >= 0 && plan.loraStrength <= 1))
+    throw new InvalidArgumentError(`${name}: loraStrength must be a number in 0..1, got ${String(plan.loraStrength)}.`);
   if (plan.seed !== undefined && !(Number.isInteger(plan.seed) && plan.seed >= 0 && plan.seed <= 0xffffffff)) {
     throw new InvalidArgumentError(`${name}: seed must be an integer in 0..4294967295, got ${plan.seed}.`);
   }

@@ -1,10 +1,11 @@
 import { UnsupportedError } from '@gateskip/errors';
-import { densePlan, type KvMode, type ModelShape, type Plan } from '@gateskip/gate';
+import type { KvMode, ModelShape, Plan } from '@gateskip/gate';
 import type { GateAdapter } from '@gateskip/model';
 import {
   type BranchProfile,
   createPolicy,
   defaultPolicyName,
+  densePlanOf,
   type Observation,
   type Policy,
   type SequencePolicy,
@@ -26,11 +27,10 @@ export class SkipControl {
     private readonly promptTokens: number,
     private readonly kv: KvMode | undefined,
     settings: RequestSettings,
-    branches: number,
+    dense: Plan,
   ) {
     this.policyName = policy?.name ?? 'dense';
     this.coupleKey = policy?.couplesSequences ? JSON.stringify([policy.name, settings.budget, settings.policyOptions, kv]) : undefined;
-    const dense = densePlan(branches);
     this.dense = kv === undefined ? dense : { ...dense, kv };
     this.restart();
   }
@@ -43,9 +43,9 @@ export class SkipControl {
     adapter: GateAdapter | undefined,
     profile: BranchProfile | undefined,
   ): SkipControl {
-    const branches = 2 * shape.layers;
     const { budget, kv, policyOptions } = settings;
-    if (budget === undefined) return new SkipControl(undefined, promptTokens, kv, settings, branches);
+    const dense = densePlanOf(shape, adapter?.calibration);
+    if (budget === undefined) return new SkipControl(undefined, promptTokens, kv, settings, dense);
     // The policy must know the kv mode too: it decides what a skip saves.
     const options = kv === undefined ? policyOptions : { ...policyOptions, kv };
     const policy = createPolicy(settings.policy ?? defaultPolicyName, {
@@ -56,7 +56,7 @@ export class SkipControl {
       profile,
       options,
     });
-    return new SkipControl(policy, promptTokens, kv, settings, branches);
+    return new SkipControl(policy, promptTokens, kv, settings, dense);
   }
 
   get wantsScores(): boolean {

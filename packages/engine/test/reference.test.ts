@@ -1,5 +1,5 @@
 import { referenceBackend } from '@gateskip/backend-reference';
-import { createRandomModel } from '@gateskip/model';
+import { createRandomModel, type GateAdapter } from '@gateskip/model';
 import { describe, expect, it } from 'vitest';
 import { createEngine, type EngineOptions, type GenerateRequest, type GenerationResult } from '../src/index.js';
 import { randomAdapter } from './random-adapter.js';
@@ -164,5 +164,37 @@ describe('on the reference backend', () => {
       await expect(engine.generate({ tokens: [1], sampling }).result).rejects.toMatchObject({ code: 'GS_NON_FINITE_LOGITS' });
     }
     await engine.close();
+  });
+});
+
+/** The random adapter with a low-rank addition to every query matrix, less of it where less is skipped. */
+function weighedAdapter(): GateAdapter {
+  const { layers, hiddenSize, heads, headSize } = model.config;
+  const wave = (length: number, size: number): Float32Array => Float32Array.from({ length }, (_, i) => size * Math.sin(1 + 3 * i));
+  const query = { down: wave(2 * hiddenSize, 0.2), up: wave(heads * headSize * 2, 0.5) };
+  const { calibration } = adapter;
+  return {
+    ...adapter,
+    formatVersion: 2,
+    backbone: { lora: { rank: 2, alpha: 4, matrices: ['query'], layers: Array.from({ length: layers }, () => ({ query })) } },
+    calibration: { ...calibration, curve: calibration.curve.map((knot) => ({ ...knot, loraStrength: Math.min(1, 4 * knot.skip) })) },
+  };
+}
+
+describe('an adapter that adds less to the model where less is skipped', () => {
+  const request: GenerateRequest = { tokens: promptOf(20, 3), maxTokens: 16, logprobs: 2, ignoreEnd: true };
+
+  it('is the model itself without a budget, and another one under a budget', async () => {
+    const plain = await engineOf({ adapter: undefined });
+    const weighed = await engineOf({ adapter: weighedAdapter() });
+    const [expected, dense] = [await plain.generate(request).result, await weighed.generate(request).result];
+    expect(essence(dense)).toEqual(essence(expected));
+    expect(dense.skip.prefill.net).toBe(1);
+    const gated = await engineOf();
+    const [without, withAdditions] = [
+      await gated.generate({ ...request, budget: { skip: 0.2 } }).result,
+      await weighed.generate({ ...request, budget: { skip: 0.2 } }).result,
+    ];
+    expect(withAdditions.logprobs).not.toEqual(without.logprobs);
   });
 });

@@ -8,6 +8,11 @@ export interface CalibrationKnot {
   readonly skip: number;
   /** Share of the dense layer MACs really spent, gates included. */
   readonly net: number;
+  /**
+   * Share of the low-rank additions with which it was measured, 0..1: budgets take theirs from the points around them. All points
+   * have one or none has; none: additions are always added in full.
+   */
+  readonly loraStrength?: number;
 }
 
 /** What was learned about an adapter's scores on calibration text; the scheduler turns budgets into thresholds with it. */

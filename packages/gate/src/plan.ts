@@ -46,6 +46,11 @@ export interface Plan {
   readonly kv: KvMode;
   /** Whether a skipping row receives the adapter's stand-in vector; default true (no effect without stand-ins). */
   readonly standIns?: boolean;
+  /**
+   * Share of the adapter's low-rank additions that is added, 0..1; default 1. With 0 they are not computed and cost nothing: with
+   * every branch kept the model is then the one that it was before it was adapted.
+   */
+  readonly loraStrength?: number;
   /** One byte per row of the step, in row order over all plans: 1 = never skips. Absent: no row is pinned. */
   readonly pinned?: Uint8Array;
   /**

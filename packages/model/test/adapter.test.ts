@@ -65,6 +65,15 @@ describe('round trip', () => {
 });
 
 /** What is changed in a sound adapter, and what the refusal must say. */
+/** Knots beyond the list have none. */
+const withStrengths = (adapter: GateAdapter, strengths: readonly number[]): GateAdapter => ({
+  ...adapter,
+  calibration: {
+    ...adapter.calibration,
+    curve: adapter.calibration.curve.map((knot, i) => ({ ...knot, ...(i < strengths.length && { loraStrength: strengths[i]! }) })),
+  },
+});
+
 const faults: readonly (readonly [string, (adapter: GateAdapter) => unknown, RegExp])[] = [
   ['format version 3', (a) => ({ ...a, formatVersion: 3 }), /version 3/],
   ['fingerprint that is none', (a) => ({ ...a, modelFingerprint: 'x' }), /sha256/],
@@ -94,6 +103,8 @@ const faults: readonly (readonly [string, (adapter: GateAdapter) => unknown, Reg
   ],
   ['threshold below 0', (a) => ({ ...a, calibration: { ...a.calibration, curve: [{ threshold: -0.1, skip: 0, net: 1 }] } }), /-0\.1/],
   ['threshold NaN', (a) => ({ ...a, calibration: { ...a.calibration, curve: [{ threshold: 0, skip: 0, net: Number.NaN }] } }), /NaN/],
+  ['share of low-rank additions above 1', (a) => withStrengths(a, [0, 1.25]), /loraStrength of knot 1/],
+  ['share of low-rank additions in a part of the curve', (a) => withStrengths(a, [0]), /loraStrength/],
   [
     'falling curve',
     (a) => ({

@@ -4,6 +4,7 @@ export { budgetParts, formatBudget, parseBudget, validateBudget } from './budget
 export { InvalidBudgetError, PolicyNeedsError, SequenceOrderError, UnknownPolicyError, UnreachableBudgetError } from './errors.js';
 export type { Intervals } from './intervals.js';
 export { fixedIntervals, growingIntervals } from './intervals.js';
+export { densePlanOf } from './lora-strength.js';
 export { createPolicy, defaultPolicyName, policies } from './policies.js';
 export type {
   Budget,

@@ -1,4 +1,5 @@
 import { UnknownPolicyError } from './errors.js';
+import { loraStrengthFor, withLoraStrength } from './lora-strength.js';
 import { branchFraction } from './policies/branch-fraction.js';
 import { branchQuantile } from './policies/branch-quantile.js';
 import { branchThreshold } from './policies/branch-threshold.js';
@@ -46,5 +47,7 @@ export function createPolicy(name: string, context: PolicyContext): Policy {
       policies.map((candidate) => candidate.name),
     );
   }
-  return factory.create(context);
+  const policy = factory.create(context);
+  const strength = loraStrengthFor(policy.budget, context.shape, context.calibration);
+  return strength === undefined ? policy : withLoraStrength(policy, strength);
 }

@@ -1,6 +1,6 @@
 import type { Runner } from '@gateskip/backend';
 import { AbortedError } from '@gateskip/errors';
-import { densePlan } from '@gateskip/gate';
+import { densePlanOf } from '@gateskip/scheduler';
 
 /**
  * Tokens per second of `count` sequences that decode together, greedily and densely, over `steps` steps.
@@ -15,7 +15,7 @@ export async function timeBatchDecode(
   signal: AbortSignal,
   onStart?: () => void,
 ): Promise<number> {
-  const plan = densePlan(2 * runner.config.layers);
+  const plan = densePlanOf(runner.config, runner.adapter?.calibration);
   const sequences: number[] = [];
   const rows = Int32Array.from({ length: count }, (_, row) => row);
   try {

@@ -1,6 +1,6 @@
 import type { Backend, Runner } from '@gateskip/backend';
-import { densePlan } from '@gateskip/gate';
 import type { Model } from '@gateskip/model';
+import { densePlanOf } from '@gateskip/scheduler';
 import type { Output } from '../output/output.js';
 import type { ThreadsRow } from './bench-report.js';
 import { timeBatchDecode } from './decode-batch.js';
@@ -76,7 +76,7 @@ async function timePrompt(runner: Runner, prompt: Int32Array, signal: AbortSigna
     const startedMs = performance.now();
     await runner.step(
       { tokens: prompt, segments, outputs: Int32Array.of(prompt.length - 1), topLogits: 1 },
-      [densePlan(2 * runner.config.layers)],
+      [densePlanOf(runner.config, runner.adapter?.calibration)],
       signal,
     );
     return prompt.length / ((performance.now() - startedMs) / 1000);

@@ -9,6 +9,12 @@ export interface BackboneDescription {
 const BFLOAT_BYTES = 2;
 const FLOAT_BYTES = 4;
 
+function weighed(fullFromSaved: number | undefined): string {
+  return `less of it where less is skipped, nothing in a run without a budget${
+    fullFromSaved === undefined ? '' : `, all of it from ${percent(fullFromSaved)} saved on`
+  }`;
+}
+
 /** What an adapter changes in the model: size, and what it adds to a dense row's layer MACs without a context. */
 export async function describeBackbone(adapter: GateAdapter, config: ModelConfig): Promise<BackboneDescription | undefined> {
   const { backbone } = adapter;
@@ -33,9 +39,14 @@ export async function describeBackbone(adapter: GateAdapter, config: ModelConfig
       macsPerRow: macs,
       macShare,
     };
+    const { curve } = adapter.calibration;
+    const fullFrom = curve.find(({ loraStrength = 1 }) => loraStrength === 1);
+    const isWeighed = curve.some(({ loraStrength = 1 }) => loraStrength < 1);
+    if (isWeighed) json.loraFullFrom = fullFrom ? 1 - fullFrom.net : null;
     rows.push(
       ['low-rank', `rank ${lora.rank}, alpha ${lora.alpha}, on ${lora.matrices.join(', ')}`],
       ['', `${bytes(BFLOAT_BYTES * numbers)} in bfloat16, ${percent(macShare)} of the dense layer MACs more`],
+      ...(isWeighed ? [['', weighed(fullFrom && 1 - fullFrom.net)] as const] : []),
     );
   }
   if (norms !== undefined) {

@@ -18,22 +18,22 @@ void scaleRows(ThreadPool& pool, float* values, size_t rows, size_t stride, floa
 
 void TrainStep::project(const Projection& p, const float* x, size_t xStride, size_t rows, float* y, size_t yStride) {
   const Summand full{rowsOf(x, xStride), transposed(p.weight.value, p.columns), p.columns};
-  if (p.rank == 0) return products_.run(rows, p.rows, y, yStride, false, {full});
+  if (!adds(p)) return products_.run(rows, p.rows, y, yStride, false, {full});
   float* inner = inner_.data();
   products_.run(rows, p.rank, inner, rankStride_, false, {{rowsOf(x, xStride), transposed(p.down.value, p.columns), p.columns}});
-  scaleRows(pool_, inner, rows, rankStride_, p.scale);
+  scaleRows(pool_, inner, rows, rankStride_, addedScale(p));
   products_.run(rows, p.rows, y, yStride, false, {full, {rowsOf(inner, rankStride_), transposed(p.up.value, p.rank), p.rank}});
 }
 
 void TrainStep::projectBackward(const Projection& p, const float* dy, size_t dyStride, size_t rows, float* dx, size_t dxStride, bool accumulate) {
   const Summand full{rowsOf(dy, dyStride), plain(p.weight.value, p.columns), p.rows};
   float* dInner = dInner_.data();
-  if (p.rank > 0) {
+  if (adds(p)) {
     products_.run(rows, p.rank, dInner, rankStride_, false, {{rowsOf(dy, dyStride), plain(p.up.value, p.rank), p.rows}});
-    scaleRows(pool_, dInner, rows, rankStride_, p.scale);
+    scaleRows(pool_, dInner, rows, rankStride_, addedScale(p));
   }
   if (dx == nullptr) return;
-  if (p.rank == 0) return products_.run(rows, p.columns, dx, dxStride, accumulate, {full});
+  if (!adds(p)) return products_.run(rows, p.columns, dx, dxStride, accumulate, {full});
   products_.run(rows, p.columns, dx, dxStride, accumulate, {full, {rowsOf(dInner, rankStride_), plain(p.down.value, p.columns), p.rank}});
 }
 
@@ -41,10 +41,10 @@ void TrainStep::trainProjection(const Projection& p, const float* x, size_t xStr
   if (rows == 0) return;
   if (p.weight.gradient != nullptr)
     products_.run(p.rows, p.columns, p.weight.gradient, p.columns, true, {{columnsOf(dy, dyStride), plain(x, xStride), rows}});
-  if (p.rank == 0 || p.down.gradient == nullptr) return;
+  if (!adds(p) || p.down.gradient == nullptr) return;
   float* inner = inner_.data();
   products_.run(rows, p.rank, inner, rankStride_, false, {{rowsOf(x, xStride), transposed(p.down.value, p.columns), p.columns}});
-  scaleRows(pool_, inner, rows, rankStride_, p.scale);
+  scaleRows(pool_, inner, rows, rankStride_, addedScale(p));
   // Turned: its few rows would fill no panel as columns.
   const size_t stride = rowStride(p.rows);
   products_.run(p.rank, p.rows, turned_.data(), stride, false, {{columnsOf(inner, rankStride_), plain(dy, dyStride), rows}});

@@ -71,6 +71,8 @@ class TrainStep {
   void normBackward(const float* input, const Parameter& weight, const BranchTape& tape, size_t slots, const float* dGateInput);
 
   // sublayers.cc
+  bool adds(const Projection& projection) const { return projection.rank > 0 && request_->plan.loraStrength > 0; }
+  float addedScale(const Projection& projection) const { return projection.scale * request_->plan.loraStrength; }
   void project(const Projection& projection, const float* x, size_t xStride, size_t rows, float* y, size_t yStride);
   // Also leaves what `trainProjection` of the same rows reads; dx may be null.
   void projectBackward(const Projection& projection, const float* dy, size_t dyStride, size_t rows, float* dx, size_t dxStride, bool accumulate);

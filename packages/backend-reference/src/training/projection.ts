@@ -22,6 +22,12 @@ export class Projection {
     this.#lowRank = lowRank;
   }
 
+  /** The same arrays with a share of the addition. */
+  atStrength(strength: number): Projection {
+    const low = this.#lowRank;
+    return low === undefined || strength === 1 ? this : new Projection(this.#weight, this.rows, { ...low, scale: low.scale * strength });
+  }
+
   /** Writes and returns y [rows]. */
   forward(x: Float64Array, y: Float64Array): Float64Array {
     linear(this.#weight.value, x, y);

@@ -5,6 +5,7 @@ import type { Pacer } from '../pacer.js';
 import { attentionSublayer } from './attention-sublayer.js';
 import { type BranchTape, GatedBranch } from './gated-branch.js';
 import type { LayerKeyValues } from './key-values.js';
+import { layerAtStrength } from './layer-at-strength.js';
 import { mlpSublayer } from './mlp-sublayer.js';
 import { rmsNormBackward } from './rms-norm-backward.js';
 import { agrees, crossEntropy, teacherDivergence } from './token-losses.js';
@@ -51,7 +52,7 @@ class TrainStep {
     this.#stream = Array.from(input.tokens, (token) => Float64Array.from(tokenEmbedding.value.subarray(token * d, (token + 1) * d)));
     this.#dStream = withGradients ? this.#stream.map(() => new Float64Array(d)) : [];
     this.#keyValues = model.layers.map(() => ({ rows: new Array(rows).fill(undefined), projected: new Uint8Array(rows) }));
-    this.#counter = new MacCounter(config, model.gates?.spec, 1);
+    this.#counter = new MacCounter(config, model.gates?.spec, [input.plan]);
     for (let row = 0; row < rows; row++) this.#counter.addDenseRow(0, row - segmentStart[row]!);
     this.#kept = new Uint32Array(branches);
     this.#scores = input.want?.scores ? new Float32Array(branches * rows) : undefined;
@@ -86,7 +87,7 @@ class TrainStep {
 
   #branch(index: number): GatedBranch {
     const layer = index >> 1;
-    const weights = this.#model.layers[layer]!;
+    const weights = layerAtStrength(this.#model.layers[layer]!, this.#input.plan.loraStrength ?? 1);
     const context = {
       config: this.#model.config,
       frequencies: this.#model.frequencies,

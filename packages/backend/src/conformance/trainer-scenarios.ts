@@ -18,6 +18,7 @@ export interface TrainerScenario {
   readonly rule?: Rule;
   readonly kv?: KvMode;
   readonly temperature?: number | 'none';
+  readonly loraStrength?: number;
   readonly loss: 'cross-entropy' | 'teacher' | 'both' | 'l2' | 'density';
 }
 
@@ -118,6 +119,16 @@ export const TRAINER_SCENARIOS: readonly TrainerScenario[] = [
     temperature: 0.1,
     loss: 'cross-entropy',
   },
+  {
+    name: 'a share of the low-rank additions',
+    trainable: ['gates', 'standIns', 'lora'],
+    lora: MATRICES,
+    rule: 'threshold',
+    temperature: 0.1,
+    loss: 'teacher',
+    loraStrength: 0.375,
+  },
+  { name: 'none of the low-rank additions', trainable: ['standIns', 'lora'], lora: MATRICES, loss: 'teacher', loraStrength: 0 },
   { name: 'random skipping', trainable: ['standIns', 'lora'], lora: MATRICES, scorer: 'random', rule: 'threshold', loss: 'teacher' },
 ];
 
@@ -158,6 +169,7 @@ export async function trainerInput(scenario: TrainerScenario, oracle: Trainer): 
     kv: scenario.kv ?? 'project',
     pinned: Uint8Array.from({ length: TRAINER_ROWS }, (_, row) => (starts.includes(row) ? 1 : 0)),
     seed: 37,
+    ...(scenario.loraStrength !== undefined && { loraStrength: scenario.loraStrength }),
     ...(scenario.scorer === 'given' && {
       scores: Float32Array.from({ length: branches * TRAINER_ROWS }, (_, i) => ((i * 29) % 101) / 101),
     }),

@@ -1,6 +1,6 @@
 import type { Runner, SequenceId } from '@gateskip/backend';
-import { branchCount, densePlan, type Plan } from '@gateskip/gate';
-import type { Policy, SequencePolicy } from '@gateskip/scheduler';
+import type { Plan } from '@gateskip/gate';
+import { densePlanOf, type Policy, type SequencePolicy } from '@gateskip/scheduler';
 import { addUsage, noUsage, type Usage } from './usage.js';
 
 /** One sequence on the runner with its policy; undefined: dense. */
@@ -14,7 +14,7 @@ export class Lane {
     readonly policy: SequencePolicy | undefined,
     public position: number,
   ) {
-    this.#dense = densePlan(branchCount(runner.config));
+    this.#dense = densePlanOf(runner.config, runner.adapter?.calibration);
   }
 
   /**

@@ -25,7 +25,10 @@ export interface LoraChanges {
   readonly layers: readonly Partial<Readonly<Record<LayerMatrix, LoraFactors>>>[];
 }
 
-/** What an adapter changes in the model itself. They hold in every step, also in one that skips nothing. */
+/**
+ * What an adapter changes in the model itself. It holds in every step, also in one that skips nothing, but for the share of the low-rank
+ * additions that a plan takes away (`Plan.loraStrength`).
+ */
 export interface BackboneChanges {
   readonly lora?: LoraChanges;
   /** Norm weights [d] that take the place of the file's: `layers.L.attentionNorm`, `layers.L.mlpNorm`, `outputNorm`. */

@@ -94,9 +94,12 @@ export function checkCalibration(value: unknown, branches: number, fail: Fail): 
       skip: share(knot.skip, `skip of knot ${i}`, 1, fail),
       // Gates cost something too, so the net share may pass 1.
       net: share(knot.net, `net of knot ${i}`, 16, fail),
+      ...(knot.loraStrength !== undefined && { loraStrength: share(knot.loraStrength, `loraStrength of knot ${i}`, 1, fail) }),
     };
   });
   if (curve.length === 0 || curve[0]?.threshold !== 0 || curve[0].skip !== 0) fail('its curve does not start at threshold 0 and skip 0.');
+  const strengths = curve.filter(({ loraStrength }) => loraStrength !== undefined).length;
+  if (strengths !== 0 && strengths !== curve.length) fail(`${strengths} of ${curve.length} knots of its curve have a "loraStrength".`);
   ascending(
     curve.map((knot) => knot.threshold),
     'thresholds of the curve',

@@ -33,6 +33,8 @@ export interface CurveInput {
   readonly pinnedTokens: number;
   readonly kv: KvMode;
   readonly qualityRows: number;
+  /** Share of the low-rank additions at threshold 0 and at each of `thresholds`; absent: in full. */
+  readonly loraStrengths?: readonly number[];
 }
 
 /** Rows of one step; with logits also bounded by their memory. */
@@ -62,7 +64,7 @@ export async function measureCurve(runner: Runner, input: CurveInput, pacer: Pac
   for (const window of input.heldOut) await runWindow(window, true);
   for (const window of input.windows) await runWindow(window, false);
   pacer.report('curve', total, total);
-  return toCurve(thresholds, tallies, dense);
+  return toCurve(thresholds, input.loraStrengths, tallies, dense);
 
   async function runWindow(window: Int32Array, judge: boolean): Promise<void> {
     const perRow = judge ? (4 * runner.config.vocabularySize) / stride : 0;
@@ -86,7 +88,9 @@ export async function measureCurve(runner: Runner, input: CurveInput, pacer: Pac
         for (let knot = 0; knot < thresholds.length; knot++) {
           pacer.report('curve', Math.min(done + knot, total), total);
           const tally = tallies[knot] as Tally;
-          const plan = thresholdPlan(branches, thresholds[knot] as number, input, start, tokens.length);
+          const strength = input.loraStrengths?.[knot];
+          const threshold = thresholdPlan(branches, thresholds[knot] as number, input, start, tokens.length);
+          const plan = strength === undefined ? threshold : { ...threshold, loraStrength: strength };
           const result = await step(sequences[knot] as SequenceId, tokens, rows, plan);
           tally.rows += tokens.length;
           tally.macs += result.macs[0] as number;
@@ -135,7 +139,12 @@ export function thresholdPlan(
   };
 }
 
-function toCurve(thresholds: readonly number[], tallies: readonly Tally[], dense: Divergence): Curve {
+function toCurve(
+  thresholds: readonly number[],
+  loraStrengths: readonly number[] | undefined,
+  tallies: readonly Tally[],
+  dense: Divergence,
+): Curve {
   const knots: MeasuredKnot[] = [];
   const branchSkips: number[][] = [];
   tallies.forEach((tally, index) => {
@@ -150,6 +159,7 @@ function toCurve(thresholds: readonly number[], tallies: readonly Tally[], dense
       threshold: thresholds[index] as number,
       skip,
       net: tally.macs / tally.denseMacs,
+      ...(loraStrengths && { loraStrength: loraStrengths[index] as number }),
       kl: quality.kl / quality.rows,
       top1: quality.agreed / quality.rows,
       perplexity: Math.exp(quality.surprise / quality.followed),

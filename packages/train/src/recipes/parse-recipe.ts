@@ -90,6 +90,7 @@ function readLora(fields: Fields): NonNullable<TrainingRecipe['lora']> {
     rank: fields.whole('rank', 1, 512),
     alpha: fields.positive('alpha', 1e6),
     matrices: fields.choices('matrices', layerMatrices),
+    ...(fields.has('fullAt') && { fullAt: fields.positive('fullAt', 1) }),
   };
   fields.end();
   return lora;

@@ -79,7 +79,16 @@ export interface TrainingRecipe {
   readonly seed: number;
   readonly gates: GateStart;
   readonly trainable: readonly TrainedGroup[];
-  readonly lora?: { readonly rank: number; readonly alpha: number; readonly matrices: readonly LayerMatrix[] };
+  readonly lora?: {
+    readonly rank: number;
+    readonly alpha: number;
+    readonly matrices: readonly LayerMatrix[];
+    /**
+     * Budget from which on the additions are added in full; below it in proportion, and not at all where nothing may skip: the
+     * model without a budget stays what it was. Absent: always in full.
+     */
+    readonly fullAt?: number;
+  };
   /** Published: gates read their input detached. */
   readonly detachGateInput: boolean;
   readonly kv: KvMode;

@@ -1,10 +1,10 @@
 import type { Runner } from '@gateskip/backend';
-import { branchCount, type Calibration } from '@gateskip/gate';
-import type { GateAdapter } from '@gateskip/model';
+import { branchCount, branchMacs, type Calibration, denseRowMacs } from '@gateskip/gate';
+import type { GateAdapter, ModelConfig } from '@gateskip/model';
 import { type CurveInput, measureCurve, thresholdPlan } from '../fit/calibrate.js';
 import { quantilesOf, thresholdsAt } from '../fit/quantiles.js';
 import { Pacer } from '../progress.js';
-import { STATIC_THRESHOLD } from './skip-planner.js';
+import { loraStrengthAt, STATIC_THRESHOLD } from './skip-planner.js';
 import type { TrainRequest } from './train-request.js';
 
 /** Shares of the free branches' rows that the points of the curve aim at. */
@@ -30,16 +30,49 @@ export async function calibrateTrained(
   const pacer = new Pacer('Calibrating the adapter', signal, ({ done, total }) => onProgress(done, total));
   const runner = await backend.load(model, { adapter, ...(threads !== undefined && { threads }), ...(signal && { signal }) });
   try {
-    const scores = await denseScores(runner, windows, { protectedBranches, pinnedTokens, kv }, pacer, signal);
+    const scores = await denseScores(runner, windows, { protectedBranches, pinnedTokens, kv }, recipe.lora?.fullAt, pacer, signal);
     const free = scores.map((_, branch) => branch).filter((branch) => !protectedBranches.includes(branch));
     const thresholds = recipe.skip.rule === 'static' ? [STATIC_THRESHOLD] : thresholdsAt(scores, free, CURVE_SHARES);
-    const input: CurveInput = { windows, heldOut: [], thresholds, protectedBranches, pinnedTokens, kv, qualityRows: 1 };
+    const strengths = loraStrengths(recipe, model.config, scores, free, thresholds);
+    const input: CurveInput = {
+      windows,
+      heldOut: [],
+      thresholds,
+      protectedBranches,
+      pinnedTokens,
+      kv,
+      qualityRows: 1,
+      ...(strengths && { loraStrengths: strengths }),
+    };
     const { knots, branchSkips, tokens } = await measureCurve(runner, input, pacer, signal);
-    const curve = knots.map(({ threshold, skip, net }) => ({ threshold, skip, net }));
+    const curve = knots.map(({ kl, top1, perplexity, ...knot }) => knot);
     return { ...adapter, calibration: { ...adapter.calibration, tokens, curve, ...quantilesOf(scores), branchSkips } };
   } finally {
     await runner.close();
   }
+}
+
+/**
+ * Share of the low-rank additions for threshold 0 and each threshold, as in training: by the budget that the threshold will
+ * about save. Whatever the estimate is off by does no harm, as the curve says what was measured with which share.
+ */
+function loraStrengths(
+  { lora }: TrainRequest['recipe'],
+  config: ModelConfig,
+  scores: readonly Float64Array[],
+  free: readonly number[],
+  thresholds: readonly number[],
+): readonly number[] | undefined {
+  const fullAt = lora?.fullAt;
+  if (fullAt === undefined) return undefined;
+  const dense = denseRowMacs(config, MAX_ROWS / 2);
+  const savedAt = (threshold: number): number =>
+    free.reduce((sum, branch) => {
+      const list = scores[branch]!;
+      const share = list.filter((score) => score <= threshold).length / Math.max(1, list.length);
+      return sum + (share * branchMacs(config, branch, MAX_ROWS / 2)) / dense;
+    }, 0);
+  return [0, ...thresholds.map(savedAt)].map((saved) => loraStrengthAt(fullAt, saved).loraStrength!);
 }
 
 /** Scores of all rows but the pinned while nothing skips: [2L][rows]. */
@@ -47,6 +80,7 @@ async function denseScores(
   runner: Runner,
   windows: readonly Int32Array[],
   options: Pick<Calibration, 'protectedBranches' | 'pinnedTokens' | 'kv'>,
+  loraFullAt: number | undefined,
   pacer: Pacer,
   signal: AbortSignal | undefined,
 ): Promise<Float64Array[]> {
@@ -58,7 +92,7 @@ async function denseScores(
       for (let start = 0; start < window.length; start += MAX_ROWS) {
         const tokens = window.slice(start, start + MAX_ROWS);
         const rows = tokens.length;
-        const plan = thresholdPlan(branches, 0, options, start, rows);
+        const plan = { ...thresholdPlan(branches, 0, options, start, rows), ...loraStrengthAt(loraFullAt, 0) };
         const segments = [{ sequence, start: 0, length: rows, plan: 0 }];
         const { scores } = await runner.step({ tokens, segments, outputs: new Int32Array(0), want: { scores: true } }, [plan], signal);
         for (const [branch, list] of found.entries()) {

@@ -63,13 +63,13 @@ export async function heldOutCurve(request: HeldOutRequest, signal?: AbortSignal
     let value = 0;
     for (const taught of batches) {
       const { segmentLengths } = taught.batch;
-      const plan: Plan = threshold === undefined ? planner.plan(asked, segmentLengths) : planner.planAt(threshold, segmentLengths);
+      const plan: Plan = threshold === undefined ? planner.plan(asked, segmentLengths) : planner.planAt(threshold, asked, segmentLengths);
       value = Math.max(...plan.values);
       const wantsScores = asked === 0 && planner.wantsScores;
       const result = await trainer.evaluate(judgingInput(taught, plan, wantsScores), signal);
       if (wantsScores) planner.count(result, plan, segmentLengths);
       add(sums, result, taught);
-      sums.macs += stepLoraMacs(result, taught.batch.tokens.length, plan.kv, additions);
+      if (plan.loraStrength !== 0) sums.macs += stepLoraMacs(result, taught.batch.tokens.length, plan.kv, additions);
     }
     const netSaved = 1 - sums.macs / sums.denseMacs;
     points.push({

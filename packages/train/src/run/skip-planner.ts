@@ -13,6 +13,8 @@ export interface SkipPlannerOptions {
   readonly pinnedTokens: number;
   /** With rule `static`: all but the dropped ones. */
   readonly protectedBranches: readonly number[];
+  /** Budget from which low-rank additions are added in full; absent: always. */
+  readonly loraFullAt?: number | undefined;
 }
 
 /** What a planner has learned; plain data but for the histogram. */
@@ -34,6 +36,11 @@ const CORRECTION_LIMIT = 2;
 /** Smaller shares say more of noise than of the scale. */
 const LEAST_SHARE = 0.02;
 
+/** Share of the low-rank additions that goes with a budget, to spread into a plan or a point of a curve. */
+export function loraStrengthAt(fullAt: number | undefined, budget: number): { loraStrength?: number } {
+  return fullAt === undefined ? {} : { loraStrength: Math.min(1, budget / fullAt) };
+}
+
 /** Turns budgets into plans, and learns from what they held. */
 export class SkipPlanner {
   #histogram = new ScoreHistogram();
@@ -53,9 +60,9 @@ export class SkipPlanner {
   /** Plan of a micro-batch for a budget in the rule's own terms; 0 keeps every row. */
   plan(budget: number, segmentLengths: Int32Array): Plan {
     const { rule } = this.options;
-    if (rule === 'static') return this.planAt(budget > 0 ? STATIC_THRESHOLD : 0, segmentLengths);
-    if (rule === 'branch-quantile') return this.planAt(budget, segmentLengths);
-    return this.planAt(this.threshold(budget, this.#correction), segmentLengths);
+    if (rule === 'static') return this.planAt(budget > 0 ? STATIC_THRESHOLD : 0, budget, segmentLengths);
+    if (rule === 'branch-quantile') return this.planAt(budget, budget, segmentLengths);
+    return this.planAt(this.threshold(budget, this.#correction), budget, segmentLengths);
   }
 
   /** Threshold for a net share saved, the gates' own time on top; 0 for none. */
@@ -64,9 +71,9 @@ export class SkipPlanner {
     return this.#histogram.threshold(net * correction + this.#gateMacs * this.#rowsPerMac);
   }
 
-  /** One value for every branch that may skip. */
-  planAt(value: number, segmentLengths: Int32Array): Plan {
-    const { kv, pinnedTokens } = this.options;
+  /** One value for every branch that may skip, and the share of low-rank additions that goes with a budget. */
+  planAt(value: number, budget: number, segmentLengths: Int32Array): Plan {
+    const { kv, pinnedTokens, loraFullAt } = this.options;
     const rows = segmentLengths.reduce((sum, length) => sum + length, 0);
     const pinned = new Uint8Array(rows);
     let start = 0;
@@ -74,7 +81,14 @@ export class SkipPlanner {
       pinned.fill(1, start, start + Math.min(length, pinnedTokens));
       start += length;
     }
-    return { scorer: 'gate', rules: this.#rules, values: new Float32Array(this.#rules.length).fill(value), kv, pinned };
+    return {
+      scorer: 'gate',
+      rules: this.#rules,
+      values: new Float32Array(this.#rules.length).fill(value),
+      kv,
+      pinned,
+      ...loraStrengthAt(loraFullAt, budget),
+    };
   }
 
   /** The model with its gates off. */

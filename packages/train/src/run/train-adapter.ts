@@ -12,7 +12,7 @@ import { loraMacs, noLoraMacs } from './lora-macs.js';
 import { RunClock } from './run-clock.js';
 import { RunFolder } from './run-folder.js';
 import { type RunState, restoreRun, runCheckpoint } from './run-state.js';
-import { SkipPlanner, type SkipPlannerOptions } from './skip-planner.js';
+import { loraStrengthAt, SkipPlanner, type SkipPlannerOptions } from './skip-planner.js';
 import { takeBackbone } from './start-backbone.js';
 import { droppedBranches, protectedBranches, startGates } from './start-gates.js';
 import { countingBatches, TextStream } from './text-stream.js';
@@ -106,6 +106,7 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
       kv: recipe.kv,
       pinnedTokens: recipe.pinnedTokens,
       protectedBranches: kept,
+      loraFullAt: recipe.lora?.fullAt,
     };
     const planner = new SkipPlanner(plannerOptions);
     const { beta1, beta2, weightDecay } = recipe.optimizer;
@@ -260,10 +261,12 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
   function draftCalibration({ points }: HeldOutCurve): Calibration {
     const draft = emptyCalibration(config.layers, { ...recipe, protectedBranches: kept });
     if (recipe.skip.rule === 'branch-quantile') return draft;
-    const curve = [{ threshold: 0, skip: 0, net: 1 - points[0]!.netSaved }];
-    for (const { value, skipShare, netSaved } of points.slice(1)) {
+    const strength = (asked: number): { loraStrength?: number } => loraStrengthAt(recipe.lora?.fullAt, asked);
+    const curve = [{ threshold: 0, skip: 0, net: 1 - points[0]!.netSaved, ...strength(0) }];
+    for (const { asked, value, skipShare, netSaved } of points.slice(1)) {
       const last = curve.at(-1)!;
-      if (value > last.threshold && skipShare > last.skip) curve.push({ threshold: value, skip: skipShare, net: 1 - netSaved });
+      if (value > last.threshold && skipShare > last.skip)
+        curve.push({ threshold: value, skip: skipShare, net: 1 - netSaved, ...strength(asked) });
     }
     return { ...draft, tokens: 0, curve };
   }

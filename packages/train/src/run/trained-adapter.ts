@@ -53,8 +53,9 @@ function backboneChanges({ parameters, config }: Trainer, { lora }: TrainingReci
         return [matrix, { down: values.get(down)!.slice(), up: values.get(up)!.slice() }];
       }),
     );
+  const { rank, alpha, matrices } = lora ?? { rank: 0, alpha: 0, matrices: [] };
   return {
-    ...(lora && { lora: { ...lora, layers: Array.from({ length: config.layers }, (_, layer) => factors(layer)) } }),
+    ...(lora && { lora: { rank, alpha, matrices, layers: Array.from({ length: config.layers }, (_, layer) => factors(layer)) } }),
     ...(norms.size > 0 && { norms }),
   };
 }

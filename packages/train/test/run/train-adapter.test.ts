@@ -40,6 +40,25 @@ describe('trainAdapter', () => {
     }
   });
 
+  it('adds less of the low-rank additions where less is skipped, and nothing where nothing is', async () => {
+    const recipe = smallRecipe('minutes', { protectedBranches: [0, 7] });
+    const lora = { ...recipe.lora!, fullAt: 0.15 };
+    const { adapter, report } = await trainAdapter(smallRequest({ ...recipe, lora }));
+    const { curve } = adapter.calibration;
+    expect(curve[0]).toMatchObject({ threshold: 0, loraStrength: 0 });
+    // The gates alone are paid.
+    expect(curve[0]!.net).toBeCloseTo(1 - report.start.points[0]!.netSaved, 2);
+    expect(curve.at(-1)!.loraStrength).toBe(1);
+    const strengths = curve.map(({ loraStrength }) => loraStrength!);
+    expect(strengths).toEqual(strengths.toSorted((a, b) => a - b));
+    expect(strengths.some((strength) => strength > 0 && strength < 1)).toBe(true);
+    // What was learned changes nothing where nothing may skip: the trained weights are those of the model.
+    expect(report.trained.points[0]!.kl).toBeCloseTo(report.start.points[0]!.kl, 12);
+    const always = await trainAdapter(smallRequest({ ...recipe, lora: { rank: 2, alpha: 4, matrices: lora.matrices } }));
+    expect(always.report.trained.points[0]!.kl).toBeGreaterThan(report.trained.points[0]!.kl + 1e-6);
+    expect(always.adapter.calibration.curve[0]).not.toHaveProperty('loraStrength');
+  });
+
   it.each(['paper', 'repair'] as const)('runs recipe %s', async (name) => {
     const skip = smallRecipe(name).skip;
     const recipe = smallRecipe(name, name === 'repair' ? { skip: { ...skip, drop: { branches: [4, 5] } } } : {});

@@ -1,4 +1,4 @@
-import type { KvMode } from '@gateskip/gate';
+import type { KvMode, Plan } from '@gateskip/gate';
 import {
   createMemoryModel,
   createRandomModel,
@@ -56,6 +56,11 @@ export function backboneCases(options: ConformanceOptions): ConformanceCase[] {
     { name: 'backbone: low-rank additions under repeat, quantile and fraction', run: () => rulesCase(options) },
     { name: 'backbone: skipping nothing equals the model with merged weights', run: () => mergedCase(options) },
     { name: 'backbone: additions of zero are the model itself', run: () => zeroCase(options) },
+    { name: 'backbone: shares of the low-rank additions, mixed in a step', run: () => strengthCase(options) },
+    {
+      name: 'backbone: without a share of the additions a row is the model itself, whoever is beside it',
+      run: () => noStrengthCase(options),
+    },
     { name: 'backbone: a prompt with low-rank additions in one piece, in pieces, among others', run: () => companyCase(options) },
     { name: 'backbone: changes that fit no model are refused', run: () => refusedCase(options) },
     { name: 'backbone: what is not declared is refused', run: () => undeclaredCase(options) },
@@ -191,6 +196,47 @@ async function zeroCase(options: ConformanceOptions): Promise<string | undefined
       const got = await play(session.tested, scenario);
       for (const [i, { result }] of expected.entries())
         closeRows(`step ${i}, logits`, result.logits!, got[i]!.result.logits!, model.config.vocabularySize, session.tolerance.logits);
+    } finally {
+      await plain.close();
+    }
+  });
+}
+
+async function strengthCase(options: ConformanceOptions): Promise<string | undefined> {
+  const model = createRandomModel({ seed: 89 });
+  const ragged = raggedScenario(model, 'project');
+  const [skipping, nothing] = ragged.plans as [Plan, Plan];
+  const plans = [{ ...skipping, loraStrength: 0.375 }, { ...nothing, loraStrength: 0 }, { ...nothing, loraStrength: 1 }, skipping];
+  const steps = [
+    ...ragged.steps,
+    plans.map((_, plan): Part => ({ sequence: 3 + plan, plan, tokens: someTokens(5, model.config.vocabularySize, plan) })),
+  ];
+  const setup = await tunedSetup(options, model, everything, { ...ragged, steps, plans });
+  const body = async (session: Session) => void (await compareScenario(session, setup.scenario));
+  return withSession(options, model, setup.adapter, body, requestOf(skipping));
+}
+
+async function noStrengthCase(options: ConformanceOptions): Promise<string | undefined> {
+  const model = createRandomModel({ seed: 90, type: 'Q8_0' });
+  const { vocabularySize } = model.config;
+  const adapter = createRandomAdapter(model, { seed: 1, lora: { rank: 4 } });
+  const tokens = someTokens(13, vocabularySize);
+  const plans = [{ ...dense(model.config), loraStrength: 0 }, dense(model.config)];
+  return withSession(options, model, adapter, async (session) => {
+    const plain = await options.backend.load(model, { ...options.load });
+    try {
+      const alone: Scenario = { steps: [[{ sequence: 0, tokens }]], plans };
+      const among: Scenario = { steps: [[...alone.steps[0]!, { sequence: 1, plan: 1, tokens: someTokens(9, vocabularySize, 1) }]], plans };
+      const [expected] = await play(plain, { ...alone, plans: [dense(model.config)] });
+      for (const scenario of [alone, among]) {
+        const [got] = await play(session.tested, scenario);
+        const { logits, macs, denseMacs } = got!.result;
+        const own = logits!.subarray(0, tokens.length * vocabularySize);
+        const what = `${scenario.steps[0]!.length} sequences`;
+        if (session.tested.capabilities.batchInvariant) exactly(what, expected!.result.logits!, own);
+        else closeRows(what, expected!.result.logits!, own, vocabularySize, session.tolerance.logits);
+        check(macs[0] === denseMacs[0], () => `${what}: ${macs[0]} MACs were counted, dense ${denseMacs[0]}.`);
+      }
     } finally {
       await plain.close();
     }

@@ -1,0 +1,61 @@
+import { branchCount, type Calibration, densePlan, type ModelShape, type Plan } from '@gateskip/gate';
+import { locate } from './budget-curve.js';
+import type { Budget, Policy, SequencePolicy } from './policy.js';
+import { resolveTarget } from './target.js';
+
+/** Context at which a speed-up is turned into MACs, as in the policies' options by default. */
+const CONTEXT_TOKENS = 512;
+
+/**
+ * Share of an adapter's low-rank additions that goes with a budget, by the points of its calibrated curve: an adapter that was
+ * trained to add less where less is skipped stays closer to the model as published.
+ *
+ * @param budget absent: nothing may skip
+ * @returns undefined where the calibration says nothing of it: additions are then added in full
+ */
+export function loraStrengthFor(budget: Budget | undefined, shape: ModelShape, calibration: Calibration | undefined): number | undefined {
+  const first = calibration?.curve[0]?.loraStrength;
+  if (calibration === undefined || first === undefined) return undefined;
+  if (budget === undefined || calibration.curve.length < 2) return first;
+  const { axis, value } = resolveTarget({ budget, shape }, CONTEXT_TOKENS);
+  if (value <= 0) return first;
+  let highest = 0;
+  const values = calibration.curve.map(({ skip, net }) => {
+    highest = Math.max(highest, axis === 'skip' ? skip : 1 - net);
+    return highest;
+  });
+  const { index, part } = locate(values, value);
+  const strengthAt = (knot: number): number => calibration.curve[knot]?.loraStrength ?? 1;
+  return strengthAt(index) + (strengthAt(index + 1) - strengthAt(index)) * part;
+}
+
+/** Nothing skips, gates are off, and of the low-rank additions what the calibration says for that: what runs where nobody asks for a budget. */
+export function densePlanOf(shape: ModelShape, calibration: Calibration | undefined): Plan {
+  const loraStrength = loraStrengthFor(undefined, shape, calibration);
+  return { ...densePlan(branchCount(shape)), ...(loraStrength !== undefined && { loraStrength }) };
+}
+
+/** The same policy with its share of low-rank additions in every plan: it follows from the budget and stands still. */
+export function withLoraStrength(policy: Policy, loraStrength: number): Policy {
+  return { ...policy, open: (start) => strengthened(policy.open(start), loraStrength) };
+}
+
+function strengthened(sequence: SequencePolicy, loraStrength: number): SequencePolicy {
+  let last: Plan | undefined;
+  let lastStrengthened: Plan | undefined;
+  return {
+    wantsScores: sequence.wantsScores,
+    spanAt: (position) => sequence.spanAt(position),
+    plan(position, rows) {
+      const plan = sequence.plan(position, rows);
+      // Plans are the same object until they change, for those who keep what they made of one.
+      if (plan !== last || lastStrengthened === undefined) {
+        last = plan;
+        lastStrengthened = { ...plan, loraStrength };
+      }
+      return lastStrengthened;
+    },
+    observe: (observation) => sequence.observe(observation),
+    fork: () => strengthened(sequence.fork(), loraStrength),
+  };
+}
