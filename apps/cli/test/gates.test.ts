@@ -61,6 +61,75 @@ beforeAll(async () => {
   expect(ran.code, ran.stderr).toBe(0);
 });
 
+/** Scalar gates in the layout of the published code, for a model of `layers` layers of width `width`, beside a weight of the model. */
+function writePublished(path: string, layers: number, width: number): void {
+  const tensors = new Map<string, readonly [shape: readonly number[], values: Float32Array]>([
+    ['model.model.layers.0.mlp.module.down_proj.weight', [[2], Float32Array.of(1, 2)]],
+  ]);
+  for (let layer = 0; layer < layers; layer++) {
+    for (const [index, kind] of ['self_attn', 'mlp'].entries()) {
+      const name = `model.model.layers.${layer}.${kind}.gate.gate`;
+      tensors.set(`${name}.weight`, [[1, width], Float32Array.from({ length: width }, (_, i) => Math.sin(i + 5 * layer + index))]);
+      tensors.set(`${name}.bias`, [[1], Float32Array.of(2)]);
+    }
+  }
+  let offset = 0;
+  const header = Object.fromEntries(
+    [...tensors].map(([name, [shape, { byteLength }]]) => [name, { dtype: 'F32', shape, data_offsets: [offset, (offset += byteLength)] }]),
+  );
+  const text = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  writeFileSync(path, Buffer.concat([length, text, ...[...tensors.values()].map(([, values]) => Buffer.from(values.buffer))]));
+}
+
+describe('gateskip fit --import', () => {
+  it('measures the curve of gates of the published code, which then serve budgets', async () => {
+    const published = join(folder, 'published.safetensors');
+    const out = join(folder, 'imported.safetensors');
+    const { layers, gates: own } = await readAdapter(gates);
+    writePublished(published, layers, own.hiddenSize);
+    const ran = await commandLine(['fit', model, '-o', out, '--import', published, '--text', text, ...quick, '--json']);
+    expect(ran.code, ran.stdout).toBe(0);
+    const { report, adapter, imported: from } = documentOf<FitDocument & { imported: { otherTensors: number } }>(ran);
+    expect(from.otherTensors).toBe(1);
+    expect(adapter.provenance).toMatchObject({ method: 'import', command: expect.stringContaining('--import published.safetensors') });
+    // Gates that multiply change the model even where nothing is skipped.
+    expect(report.knots[0]!.kl).toBeGreaterThan(2 ** -20);
+    const imported = await readAdapter(out);
+    expect(imported.gates.spec).toEqual({ variant: 'scalar', sharing: 'separate', position: 'before', multiplies: true });
+    expect(imported.calibration).toMatchObject({ kv: 'alias', pinnedTokens: 0, protectedBranches: [] });
+    expect(imported.calibration.curve.length).toBeGreaterThan(4);
+    for (const policy of ['branch-quantile', 'global-threshold', 'branch-threshold']) {
+      const answer = await commandLine([
+        'run',
+        model,
+        'hello there',
+        '-n',
+        '4',
+        '--budget',
+        '20%',
+        '--policy',
+        policy,
+        '--adapter',
+        out,
+        '--backend',
+        'reference',
+        '--json',
+      ]);
+      expect(answer.code, answer.stdout).toBe(0);
+    }
+  });
+
+  it('says what is wrong with a file that has no such gates, and writes nothing', async () => {
+    const out = join(folder, 'none.safetensors');
+    const ran = await commandLine(['fit', model, '-o', out, '--import', gates, '--text', text, ...quick, '--json']);
+    expect(ran.code).not.toBe(0);
+    expect(documentOf<ErrorDocument>(ran).error.message).toContain('no gates');
+    expect(existsSync(out)).toBe(false);
+  });
+});
+
 describe('gateskip fit', () => {
   it('prints the measured curve and records where the gates come from, without folders of this machine', async () => {
     const out = join(folder, 'again.safetensors');

@@ -39,13 +39,12 @@ void StepRun::attention(size_t branch) {
     float* values = scratch_.values.ensure(rows.size() * kvStride);
     // K and V come from the first run alone.
     const size_t kvRows = pass == 0 ? rows.size() : 0;
-    const float* inner = lowRankInner(low.attentionInput, x, rows, low.keyValueRanks, queryRows.size());
-    const size_t ranks = low.attentionInput.ranks;
+    const AddedInner inner = lowRankInner(low.attentionInput, x, rows, low.keyValueRanks, queryRows.size());
     askForDown(low.attended, rows.size());
     multiply(pool_, kernels_,
-             {{&layer.query.shape, queries, queryStride, queryRows.size(), &low.query, inner, ranks},
-              {&layer.key.shape, keys, kvStride, kvRows, &low.key, inner, ranks},
-              {&layer.value.shape, values, kvStride, kvRows, &low.value, inner, ranks}},
+             {{&layer.query.shape, queries, queryStride, queryRows.size(), &low.query, &inner},
+              {&layer.key.shape, keys, kvStride, kvRows, &low.key, &inner},
+              {&layer.value.shape, values, kvStride, kvRows, &low.value, &inner}},
              x);
     rotateAndStore(index, rows, queryRows.size(), pass == 0);
     if (queryRows.empty()) break;
@@ -53,9 +52,9 @@ void StepRun::attention(size_t branch) {
     attend(index, queryRows);
     const Activations attended = quantizeRows(scratch_.attended.data(), queryRows.size(), attendedStride, layer.attentionOutput.shape.quantized());
     float* product = scratch_.product.ensure(queryRows.size() * outStride);
-    const float* attendedInner = lowRankInner(low.attended, attended, queryRows);
+    const AddedInner attendedInner = lowRankInner(low.attended, attended, queryRows);
     askForDown(low.mlpInput, queryRows.size());
-    multiply(pool_, kernels_, {{&layer.attentionOutput.shape, product, outStride, queryRows.size(), &low.attentionOutput, attendedInner, low.attended.ranks}},
+    multiply(pool_, kernels_, {{&layer.attentionOutput.shape, product, outStride, queryRows.size(), &low.attentionOutput, &attendedInner}},
              attended);
     addToStream(branch, queryRows, outStride, pass);
     for (uint32_t row : queryRows) {

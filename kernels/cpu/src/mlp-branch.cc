@@ -35,11 +35,12 @@ Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, const std
   const size_t blocks = innerStride / blockColumns;
   // Floats stay too where an addition reads them.
   float* values = quantized && low.inner.ranks == 0 ? nullptr : scratch_.inner.ensure(rows * innerStride);
-  const size_t ranks = low.mlpInput.ranks;
-  const float* additions = lowRankInner(low.mlpInput, x, rowIds);
+  const AddedInner additions = lowRankInner(low.mlpInput, x, rowIds);
   askForDown(low.inner, rows);
-  const auto add = [&](const LowRankUp& part, size_t tile, size_t end, size_t first, size_t count, float* out) {
-    if (part.present()) kernels_.lowRankUp(slice(part.matrix, tile, end - tile), 0, end - tile, additions + first * ranks + part.first, ranks, count, out, blockColumns);
+  const auto add = [&](const LowRankUp& part, size_t tile, size_t end, size_t first, size_t count, float* out, size_t thread) {
+    if (!part.present()) return;
+    const float* from = additions.of(thread) + first * additions.stride() + part.first;
+    kernels_.lowRankUp(slice(part.matrix, tile, end - tile), 0, end - tile, from, additions.stride(), count, out, blockColumns);
   };
   const Activations inner = scratch_.innerInt8.room(values, rows, innerStride, quantized);
   const size_t group = std::min(rows, joinedRows);
@@ -61,8 +62,8 @@ Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, const std
           if (part->present()) askFor(part->matrix.data + tile * part->matrix.tileBytes, (end - tile) * part->matrix.tileBytes);
         kernels_.matmul(slice(gate, tile, end - tile), 0, end - tile, part, count, g, blockColumns);
         kernels_.matmul(slice(up, tile, end - tile), 0, end - tile, part, count, u, blockColumns);
-        add(low.mlpGate, tile, end, first, count, g);
-        add(low.mlpUp, tile, end, first, count, u);
+        add(low.mlpGate, tile, end, first, count, g, thread);
+        add(low.mlpUp, tile, end, first, count, u, thread);
         kernels_.siluMultiply(g, u, g, count * blockColumns);
         for (size_t row = 0; row < count; ++row) {
           const float* joined = g + row * blockColumns;
@@ -86,10 +87,10 @@ void StepRun::mlp(size_t branch) {
     const bool quantized = layer.mlpGate.shape.quantized() || layer.mlpUp.shape.quantized();
     const Activations x = normRows(rows, layer.mlpNorm, quantized);
     const Activations inner = mlpInner(branch / 2, x, rows);
-    const float* additions = lowRankInner(low.inner, inner, rows);
+    const AddedInner additions = lowRankInner(low.inner, inner, rows);
     if (branch + 1 < sizes_.branches()) askForDown(lowRankLayer(branch / 2 + 1).attentionInput, rows.size());
     float* product = scratch_.product.ensure(rows.size() * outStride);
-    multiply(pool_, kernels_, {{&layer.mlpDown.shape, product, outStride, rows.size(), &low.mlpDown, additions, low.inner.ranks}}, inner);
+    multiply(pool_, kernels_, {{&layer.mlpDown.shape, product, outStride, rows.size(), &low.mlpDown, &additions}}, inner);
     addToStream(branch, rows, outStride, pass);
   }
 }

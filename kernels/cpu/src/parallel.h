@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "added-inner.h"
 #include "kernels.h"
 #include "thread-pool.h"
 
@@ -17,8 +18,9 @@ struct Product {
   size_t rows;
   // What is added to the product, where there is such: up . inner, rows of innerStride floats.
   const LowRankUp* up = nullptr;
-  const float* inner = nullptr;
-  size_t innerStride = 0;
+  const AddedInner* inner = nullptr;
+
+  bool adds() const { return up != nullptr && up->present(); }
 };
 
 // Tasks that `pieces` of a loop over `rows` rows are dealt in. With many rows a piece is long beside the handing out, and small tasks
@@ -38,7 +40,7 @@ inline void multiply(ThreadPool& pool, const Kernels& kernels, std::initializer_
   }
   if (tiles == 0) return;
   const size_t tasks = tasksFor(pool, tiles, rows);
-  pool.run(tasks, [&](size_t task, size_t) {
+  pool.run(tasks, [&](size_t task, size_t thread) {
     size_t begin = tiles * task / tasks;
     const size_t end = tiles * (task + 1) / tasks;
     size_t base = 0;
@@ -47,10 +49,10 @@ inline void multiply(ThreadPool& pool, const Kernels& kernels, std::initializer_
       const size_t last = base + p.weights->tiles;
       if (begin < last && begin < end) {
         const size_t stop = std::min(end, last);
-        if (p.up != nullptr && p.up->present()) askFor(p.up->matrix.data + (begin - base) * p.up->matrix.tileBytes, (stop - begin) * p.up->matrix.tileBytes);
+        if (p.adds()) askFor(p.up->matrix.data + (begin - base) * p.up->matrix.tileBytes, (stop - begin) * p.up->matrix.tileBytes);
         kernels.matmul(*p.weights, begin - base, stop - base, x, p.rows, p.out, p.outStride);
-        if (p.up != nullptr && p.up->present())
-          kernels.lowRankUp(p.up->matrix, begin - base, stop - base, p.inner + p.up->first, p.innerStride, p.rows, p.out, p.outStride);
+        if (p.adds())
+          kernels.lowRankUp(p.up->matrix, begin - base, stop - base, p.inner->of(thread) + p.up->first, p.inner->stride(), p.rows, p.out, p.outStride);
         begin = stop;
       }
       base = last;

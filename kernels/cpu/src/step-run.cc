@@ -30,6 +30,7 @@ StepRun::StepRun(Runner& runner, const StepRequest& request)
   checkRequest();
   for (const StepPlan& plan : request.plans) addsLowRank_ = addsLowRank_ || plan.loraStrength > 0;
   planOfRow_.resize(rows_);
+  strengths_.resize(rows_);
   positions_.resize(rows_);
   sequenceOfRow_.resize(rows_);
   rowsOfPlan_.resize(request.plans.size());
@@ -38,6 +39,7 @@ StepRun::StepRun(Runner& runner, const StepRequest& request)
     for (uint32_t i = 0; i < segment.length; ++i) {
       const uint32_t row = segment.start + i;
       planOfRow_[row] = segment.plan;
+      strengths_[row] = request.plans[segment.plan].loraStrength;
       positions_[row] = sequence.length + i;
       sequenceOfRow_[row] = &sequence;
       rowsOfPlan_[segment.plan].push_back(row);
@@ -169,29 +171,13 @@ const LayerLowRank& StepRun::lowRankLayer(size_t layer) const {
   return addsLowRank_ ? weights_.lowRank.layer(layer) : none;
 }
 
-const float* StepRun::lowRankInner(const LowRankDown& down, const Activations& x, const std::vector<uint32_t>& rows, size_t forAll, size_t rowsWithRest) {
-  if (down.ranks == 0) return nullptr;
-  // Rows that read one copy of `down` from the core's own cache.
-  constexpr size_t group = 6;
-  float* inner = scratch_.lowRank.ensure(rows.size() * down.ranks);
-  const float scale = weights_.lowRank.scale;
-  pool_.run((rows.size() + group - 1) / group, [&](size_t task, size_t) {
-    const size_t first = task * group;
-    const size_t count = std::min(group, rows.size() - first);
-    const size_t rest = rowsWithRest > first ? std::min(count, rowsWithRest - first) : 0;
-    const float* from = x.values + first * x.stride;
-    float* to = inner + first * down.ranks;
-    kernels_.lowRankDown(down, 0, forAll, scale, from, x.stride, count, to, down.ranks);
-    kernels_.lowRankDown(down, forAll, down.ranks, scale, from, x.stride, rest, to, down.ranks);
-    // One plan's rows have the same bits whatever the others add: each is weighed by itself.
-    for (size_t i = 0; i < count; ++i) {
-      const float strength = planOf(rows[first + i]).loraStrength;
-      if (strength == 1) continue;
-      const size_t ranks = i < rest ? down.ranks : forAll;
-      for (size_t k = 0; k < ranks; ++k) to[i * down.ranks + k] *= strength;
-    }
-  });
-  return inner;
+AddedInner StepRun::lowRankInner(const LowRankDown& down, const Activations& x, const std::vector<uint32_t>& rows, size_t forAll, size_t rowsWithRest) {
+  if (down.ranks == 0) return {};
+  float* memory = scratch_.lowRank.ensure(AddedInner::floats(pool_, rows.size(), down.ranks));
+  return {{&kernels_, &down, weights_.lowRank.scale, x, rows.data(), rows.size(), strengths_.data(), forAll, rowsWithRest},
+          pool_,
+          memory,
+          scratch_.lowRankMade.ensure(pool_.threads())};
 }
 
 void StepRun::addToStream(size_t branch, const std::vector<uint32_t>& rows, size_t productStride, size_t pass) {

@@ -49,10 +49,9 @@ class StepRun {
   Activations normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized);
   // int8 of compact rows that are floats already.
   Activations quantizeRows(const float* values, size_t rows, size_t stride, bool quantized);
-  // strength * scale * down x of `rows`: of the first `forAll` ranks, and of the others for the first `rowsWithRest` rows.
-  // Null where there is nothing to add.
-  const float* lowRankInner(const LowRankDown& down, const Activations& x, const std::vector<uint32_t>& rows, size_t forAll, size_t rowsWithRest);
-  const float* lowRankInner(const LowRankDown& down, const Activations& x, const std::vector<uint32_t>& rows) {
+  // Of `rows`: of the first `forAll` ranks, and of the others for the first `rowsWithRest` rows.
+  AddedInner lowRankInner(const LowRankDown& down, const Activations& x, const std::vector<uint32_t>& rows, size_t forAll, size_t rowsWithRest);
+  AddedInner lowRankInner(const LowRankDown& down, const Activations& x, const std::vector<uint32_t>& rows) {
     return lowRankInner(down, x, rows, down.ranks, rows.size());
   }
   // Empty where no plan of the step adds anything.
@@ -79,6 +78,7 @@ class StepRun {
   size_t hiddenStride_;
   double gateMacs_;
   bool addsLowRank_ = false;                // whether any plan has a share of the low-rank additions
+  std::vector<float> strengths_;            // row -> that share
   std::vector<uint32_t> planOfRow_;
   std::vector<uint32_t> positions_;
   std::vector<Sequence*> sequenceOfRow_;

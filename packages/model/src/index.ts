@@ -5,6 +5,7 @@ export { loraNames, loraRowCosts, maxLoraRank, normNames } from './adapter/backb
 export { AdapterInvalidError, AdapterMismatchError } from './adapter/errors.js';
 export type { AdapterProvenance, GateAdapter } from './adapter/gate-adapter.js';
 export { readAdapter } from './adapter/read-adapter.js';
+export { type PublishedGates, readPublishedGates } from './adapter/read-published-gates.js';
 export type { WriteAdapterOptions } from './adapter/write-adapter.js';
 export { writeAdapter } from './adapter/write-adapter.js';
 export type { CheckFinding, CheckOptions, CheckReport } from './check-model.js';

@@ -30,6 +30,7 @@ export type { TextPhase, TextProgress } from './data/text-progress.js';
 export type { MicroBatch, Teacher, TeacherRows, TrainingSequence, TrainingText } from './data/training-text.js';
 export { NonFiniteTraceError, NothingToFitError, TooLittleTextError } from './errors.js';
 export type { MeasuredKnot } from './fit/calibrate.js';
+export { type CalibratedGates, type CalibrateGatesRequest, calibrateGates } from './fit/calibrate-gates.js';
 export { checkFit, type FitReport, type FitRequest, type FitResult, fitAdapter } from './fit/fit-adapter.js';
 export type { FitOptions, ResolvedFitOptions } from './fit/fit-options.js';
 export type { AdamWOptions, AdamWState, OptimizedParameter } from './optimizer/adam-w.js';

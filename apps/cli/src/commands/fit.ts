@@ -17,14 +17,23 @@ export function addFitCommand(program: Command, context: CommandContext): void {
     .requiredOption('-o, --out <file>', 'gate file to write')
     .option('-t, --text <files...>', 'calibration text, UTF-8')
     .option('--self', 'let the model write the text: answers to built-in prompts')
+    .option('--import <file>', 'take the gates of a checkpoint of the published code (safetensors) and only measure their curve')
     .option('--tokens <n>', 'calibration tokens at most (default: 8192)', wholeNumber(64, 4_194_304))
     .option('--window <n>', 'longest piece run at once (default: 512)', wholeNumber(32, 65_536))
     .option('--seed <n>', 'of the text and of the fit (default: 1)', wholeNumber(0, 4_294_967_295))
     .addOption(
-      new Option('--kv <mode>', 'K and V of tokens that skip attention (default: project)').choices(['project', 'absent', 'alias']),
+      new Option('--kv <mode>', 'K and V of tokens that skip attention (default: project; alias with --import)').choices([
+        'project',
+        'absent',
+        'alias',
+      ]),
     )
-    .option('--protect <branches>', 'branches that never skip, e.g. 0,1,59', wholeNumbers(0, 8191))
-    .option('--pinned <n>', 'first tokens that never skip (default: 4)', wholeNumber(0, 15))
+    .option(
+      '--protect <branches>',
+      'branches that never skip, e.g. 0,1,59 (default: the ends of the model; none with --import)',
+      wholeNumbers(0, 8191),
+    )
+    .option('--pinned <n>', 'first tokens that never skip (default: 4; 0 with --import)', wholeNumber(0, 15))
     .option('--rounds <n>', 'rounds of gates and stand-ins (default: 2)', wholeNumber(1, 16))
     .option('--curve-tokens <n>', 'tokens that each point of the curve is measured on (default: 2048)', wholeNumber(32, 4_194_304))
     .option('--quality-rows <n>', 'held-out rows compared with the dense model (default: 384)', wholeNumber(1, 65_536))

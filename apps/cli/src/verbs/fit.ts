@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import type { Model } from '@gateskip/model';
+import type { Model, PublishedGates } from '@gateskip/model';
 import type { FitOptions, FitPhase, FitProgress, FitReport } from '@gateskip/train';
 import { UsageError } from '../errors.js';
 import type { ModelOptions } from '../options/model-options.js';
@@ -18,6 +18,7 @@ export interface FitVerbOptions extends Omit<ModelOptions, 'adapter' | 'allowOth
   readonly out: string;
   readonly text?: readonly string[];
   readonly self?: boolean;
+  readonly import?: string;
   readonly force?: boolean;
   readonly name?: string;
   readonly dataDescription?: string;
@@ -49,19 +50,20 @@ export async function fit(reference: string, options: FitVerbOptions, output: Ou
   // Before minutes of work.
   await checkTarget(options.out, options.force ?? false);
   await withModel({ reference, options: { ...options, adapter: 'none' }, gatesWanted: false }, output, async (opened) => {
-    const { checkFit, fitAdapter } = await import('@gateskip/train');
+    const { calibrateGates, checkFit, fitAdapter } = await import('@gateskip/train');
     const onProgress = ({ phase, done, total }: FitProgress): void => output.progress.report(phaseWords[phase], done, total);
     // Making the text takes its time; what cannot be fitted is refused before.
-    if (!options.text) checkFit(opened.model.config, fitOptions(options));
+    const published = options.import === undefined ? undefined : await importedGates(options.import, opened.model, output);
+    if (!options.text && !published) checkFit(opened.model.config, fitOptions(options));
     const data = await calibrationData(opened, options, onProgress, output);
-    const { adapter, report } = await fitAdapter({
+    const request = {
       model: opened.model,
       backend: opened.backend,
       ...(options.threads !== undefined && { load: { threads: options.threads } }),
       sequences: data.sequences,
       name: options.name ?? defaultName(opened.model),
       provenance: {
-        method: 'fit',
+        method: published ? 'import' : 'fit',
         command: fitCommandLine(reference, options),
         data: options.dataDescription ?? data.description,
         license: options.dataLicense ?? 'not stated',
@@ -71,7 +73,8 @@ export async function fit(reference: string, options: FitVerbOptions, output: Ou
       options: fitOptions(options),
       onProgress,
       signal: output.signal,
-    });
+    };
+    const { adapter, report } = published ? await calibrateGates({ ...request, gates: published.gates }) : await fitAdapter(request);
     output.signal.throwIfAborted();
     const { writeAdapter } = await import('@gateskip/model');
     await checkTarget(options.out, options.force ?? false);
@@ -91,9 +94,22 @@ export async function fit(reference: string, options: FitVerbOptions, output: Ou
         provenance: adapter.provenance,
         calibration: { kv: adapter.calibration.kv },
       },
+      ...(published && { imported: { otherTensors: published.otherTensors } }),
       report,
     });
   });
+}
+
+/** Gates of a checkpoint of the published code; what else is in the file is said, not used. */
+async function importedGates(path: string, { config }: Model, output: Output): Promise<PublishedGates> {
+  const { readPublishedGates } = await import('@gateskip/model');
+  const published = await readPublishedGates(path, config);
+  const { otherTensors } = published;
+  if (otherTensors > 0)
+    output.note(
+      `${path} holds ${otherTensors} more tensors, which are not read. Gates belong to the weights that they were trained with: if those were trained too, convert the model from this checkpoint.`,
+    );
+  return published;
 }
 
 function fitOptions(options: FitVerbOptions): FitOptions {
@@ -151,7 +167,7 @@ function defaultName({ config }: Model): string {
   return `gates-${plain || 'model'}`;
 }
 
-function curveTable({ knots, densePerplexity }: FitReport): string {
+function curveTable({ knots, densePerplexity }: Pick<FitReport, 'knots' | 'densePerplexity'>): string {
   const rows = knots.map(({ threshold, skip, net, kl, top1, perplexity }) => [
     threshold.toFixed(4),
     percent(skip),

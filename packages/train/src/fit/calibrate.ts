@@ -38,7 +38,7 @@ export interface CurveInput {
 }
 
 /** Rows of one step; with logits also bounded by their memory. */
-const MAX_ROWS = 512;
+export const MAX_ROWS = 512;
 const LOGIT_BYTES = 64 * 1048576;
 
 interface Tally {

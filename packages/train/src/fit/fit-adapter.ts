@@ -1,4 +1,4 @@
-import type { Backend, LoadOptions, Runner } from '@gateskip/backend';
+import type { Backend, LoadOptions } from '@gateskip/backend';
 import { attentionCoreMacs, branchCount, branchKind, rowCosts } from '@gateskip/gate';
 import type { AdapterProvenance, GateAdapter, Model, ModelConfig } from '@gateskip/model';
 import { NothingToFitError } from '../errors.js';
@@ -7,6 +7,7 @@ import { predict } from './branch-scores.js';
 import { branchWeights, measureBranchDamage } from './branch-weights.js';
 import { type MeasuredKnot, measureCurve } from './calibrate.js';
 import { checkTraceMemory, collectTraces } from './collect-traces.js';
+import { draftAdapter, withRunner } from './draft-adapter.js';
 import { fitBranchRows, scaleRows, standInsAt } from './fit-gates.js';
 import { type FitOptions, type ResolvedFitOptions, resolveFitOptions } from './fit-options.js';
 import { quantilesOf, thresholdsAt } from './quantiles.js';
@@ -148,7 +149,7 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   const scores = sigmoidScores(gates, traces.inputs, traces.rows);
   gatesMs += clock.lap();
 
-  const draft = draftAdapter(request, gates, options, branches);
+  const draft = draftAdapter(request, gates, options);
   const curve = await withRunner(request, draft, (runner) =>
     measureCurve(
       runner,
@@ -198,7 +199,7 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
 
   async function measureDamage(): Promise<ReadonlyMap<number, number>> {
     if (options.weightTokens === 0) return new Map();
-    const draft = draftAdapter(request, toGateSet(fitted.rows, predict(traces, fitted.rows), free, standIns, highShare), options, branches);
+    const draft = draftAdapter(request, toGateSet(fitted.rows, predict(traces, fitted.rows), free, standIns, highShare), options);
     const texts = spread(
       windows.fit.map((window) => window.slice(0, 256)),
       options.weightTokens,
@@ -207,38 +208,6 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
       measureBranchDamage(runner, texts, free, options.weightShare, options.pinnedTokens, pacer, signal),
     );
   }
-}
-
-async function withRunner<T>(request: FitRequest, adapter: GateAdapter | undefined, use: (runner: Runner) => Promise<T>): Promise<T> {
-  const { model, backend, load, signal } = request;
-  const runner = await backend.load(model, { ...load, ...(adapter && { adapter }), ...(signal && { signal }) });
-  try {
-    return await use(runner);
-  } finally {
-    await runner.close();
-  }
-}
-
-/** An adapter whose curve is still to be measured. */
-function draftAdapter(request: FitRequest, gates: GateAdapter['gates'], options: ResolvedFitOptions, branches: number): GateAdapter {
-  return {
-    formatVersion: 1,
-    name: request.name,
-    modelFingerprint: request.model.fingerprint,
-    modelName: request.model.config.name,
-    layers: request.model.config.layers,
-    gates,
-    calibration: {
-      kv: options.kv,
-      tokens: 0,
-      protectedBranches: [...options.protectedBranches].sort((a, b) => a - b),
-      pinnedTokens: options.pinnedTokens,
-      curve: [{ threshold: 0, skip: 0, net: 1 }],
-      levels: [0, 1],
-      branchQuantiles: Array.from({ length: branches }, () => [0, 1]),
-    },
-    provenance: request.provenance,
-  };
 }
 
 /** One over what a skip saves in MACs, per branch; attention at the mean context of a window. */

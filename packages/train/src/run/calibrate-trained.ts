@@ -1,7 +1,7 @@
-import type { Runner } from '@gateskip/backend';
-import { branchCount, branchMacs, type Calibration, denseRowMacs } from '@gateskip/gate';
+import { branchMacs, denseRowMacs } from '@gateskip/gate';
 import type { GateAdapter, ModelConfig } from '@gateskip/model';
-import { type CurveInput, measureCurve, thresholdPlan } from '../fit/calibrate.js';
+import { type CurveInput, MAX_ROWS, measureCurve } from '../fit/calibrate.js';
+import { denseScores } from '../fit/dense-scores.js';
 import { quantilesOf, thresholdsAt } from '../fit/quantiles.js';
 import { Pacer } from '../progress.js';
 import { loraStrengthAt, STATIC_THRESHOLD } from './skip-planner.js';
@@ -11,7 +11,6 @@ import type { TrainRequest } from './train-request.js';
 const CURVE_SHARES = [0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.37, 0.45, 0.55, 0.65, 0.75, 0.85];
 /** Times that the text is run: the scores, nothing skipped, every point. */
 export const CURVE_POINTS = CURVE_SHARES.length + 2;
-const MAX_ROWS = 512;
 
 /**
  * Runs the text once per threshold while really skipping, on the backend that will run the adapter: its MACs count the
@@ -30,7 +29,14 @@ export async function calibrateTrained(
   const pacer = new Pacer('Calibrating the adapter', signal, ({ done, total }) => onProgress(done, total));
   const runner = await backend.load(model, { adapter, ...(threads !== undefined && { threads }), ...(signal && { signal }) });
   try {
-    const scores = await denseScores(runner, windows, { protectedBranches, pinnedTokens, kv }, recipe.lora?.fullAt, pacer, signal);
+    const scores = await denseScores(
+      runner,
+      windows,
+      { protectedBranches, pinnedTokens, kv },
+      loraStrengthAt(recipe.lora?.fullAt, 0),
+      pacer,
+      signal,
+    );
     const free = scores.map((_, branch) => branch).filter((branch) => !protectedBranches.includes(branch));
     const thresholds = recipe.skip.rule === 'static' ? [STATIC_THRESHOLD] : thresholdsAt(scores, free, CURVE_SHARES);
     const strengths = loraStrengths(recipe, model.config, scores, free, thresholds);
@@ -73,36 +79,4 @@ function loraStrengths(
       return sum + (share * branchMacs(config, branch, MAX_ROWS / 2)) / dense;
     }, 0);
   return [0, ...thresholds.map(savedAt)].map((saved) => loraStrengthAt(fullAt, saved).loraStrength!);
-}
-
-/** Scores of all rows but the pinned while nothing skips: [2L][rows]. */
-async function denseScores(
-  runner: Runner,
-  windows: readonly Int32Array[],
-  options: Pick<Calibration, 'protectedBranches' | 'pinnedTokens' | 'kv'>,
-  loraFullAt: number | undefined,
-  pacer: Pacer,
-  signal: AbortSignal | undefined,
-): Promise<Float64Array[]> {
-  const branches = branchCount(runner.config);
-  const found: number[][] = Array.from({ length: branches }, () => []);
-  for (const window of windows) {
-    const sequence = runner.openSequence();
-    try {
-      for (let start = 0; start < window.length; start += MAX_ROWS) {
-        const tokens = window.slice(start, start + MAX_ROWS);
-        const rows = tokens.length;
-        const plan = { ...thresholdPlan(branches, 0, options, start, rows), ...loraStrengthAt(loraFullAt, 0) };
-        const segments = [{ sequence, start: 0, length: rows, plan: 0 }];
-        const { scores } = await runner.step({ tokens, segments, outputs: new Int32Array(0), want: { scores: true } }, [plan], signal);
-        for (const [branch, list] of found.entries()) {
-          for (let row = Math.max(0, options.pinnedTokens - start); row < rows; row++) list.push(scores![branch * rows + row]!);
-        }
-        await pacer.breathe();
-      }
-    } finally {
-      runner.closeSequence(sequence);
-    }
-  }
-  return found.map((list) => Float64Array.from(list));
 }

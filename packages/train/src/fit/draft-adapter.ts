@@ -1,0 +1,48 @@
+import type { Runner } from '@gateskip/backend';
+import { branchCount, type GateSet } from '@gateskip/gate';
+import type { GateAdapter } from '@gateskip/model';
+import type { FitRequest } from './fit-adapter.js';
+import type { ResolvedFitOptions } from './fit-options.js';
+
+type DraftRequest = Pick<FitRequest, 'model' | 'backend' | 'load' | 'name' | 'provenance' | 'signal'>;
+
+/** The model loaded, with an adapter or without, for as long as `use` takes. */
+export async function withRunner<T>(
+  request: DraftRequest,
+  adapter: GateAdapter | undefined,
+  use: (runner: Runner) => Promise<T>,
+): Promise<T> {
+  const { model, backend, load, signal } = request;
+  const runner = await backend.load(model, { ...load, ...(adapter && { adapter }), ...(signal && { signal }) });
+  try {
+    return await use(runner);
+  } finally {
+    await runner.close();
+  }
+}
+
+/** An adapter whose curve is still to be measured. */
+export function draftAdapter(
+  request: DraftRequest,
+  gates: GateSet,
+  options: Pick<ResolvedFitOptions, 'kv' | 'protectedBranches' | 'pinnedTokens'>,
+): GateAdapter {
+  return {
+    formatVersion: 1,
+    name: request.name,
+    modelFingerprint: request.model.fingerprint,
+    modelName: request.model.config.name,
+    layers: request.model.config.layers,
+    gates,
+    calibration: {
+      kv: options.kv,
+      tokens: 0,
+      protectedBranches: [...options.protectedBranches].sort((a, b) => a - b),
+      pinnedTokens: options.pinnedTokens,
+      curve: [{ threshold: 0, skip: 0, net: 1 }],
+      levels: [0, 1],
+      branchQuantiles: Array.from({ length: branchCount(request.model.config) }, () => [0, 1]),
+    },
+    provenance: request.provenance,
+  };
+}
