@@ -61,7 +61,7 @@ async function demo() {
   const engine = await createEngine({ model, backend, ...(adapter && { adapter }), load: { maxTokens: 4096 } });
   const { runner } = engine;
   console.log(`  ${model.config.name}, ${mebibytes(sizeBytes)}, ${model.config.layers} layers, on ${describeRunner(runner)}`);
-  if (adapter) console.log(`  gates: ${adapter.name} (${adapter.gates.spec.variant}), fitted on ${adapter.provenance.data}`);
+  if (adapter) console.log(`  gates: ${adapter.name} (${adapter.gates.spec.variant}), made from ${adapter.provenance.data}`);
 
   /** @type {Answer[]} */
   const answers = [];

@@ -28,7 +28,10 @@ const [{ encodeChat, loadModel, readAdapter }, { cpuBackend }, { referenceBacken
   ['model', 'backend-cpu', 'backend-reference', 'gate'].map(load),
 );
 if (options.adapter === undefined) throw new Error('--adapter names a file with low-rank additions.');
-const adapter = await readAdapter(options.adapter);
+const asRead = await readAdapter(options.adapter);
+// Here additions are always there in full: what is merged cannot be weighed.
+const curve = asRead.calibration.curve.map(({ threshold, skip, net }) => ({ threshold, skip, net }));
+const adapter = { ...asRead, calibration: { ...asRead.calibration, curve } };
 const { lora } = adapter.backbone ?? {};
 if (lora === undefined) throw new Error(`${options.adapter} has no low-rank additions.`);
 
