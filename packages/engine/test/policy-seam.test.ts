@@ -39,7 +39,11 @@ function spanPolicy(couplesSequences: boolean): Policy {
   };
 }
 
-vi.mock('@gateskip/scheduler', () => ({ defaultPolicyName: 'single', createPolicy: (name: string) => spanPolicy(name === 'coupled') }));
+vi.mock('@gateskip/scheduler', async (load) => ({
+  ...(await load<typeof import('@gateskip/scheduler')>()),
+  defaultPolicyName: 'single',
+  createPolicy: (name: string) => spanPolicy(name === 'coupled'),
+}));
 
 interface Step {
   input: Pick<StepInput, 'want'> & { segments: { start: number; length: number; plan: number }[]; rows: number };
