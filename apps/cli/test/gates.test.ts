@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readAdapter } from '@gateskip/model';
+import { readAdapter, writeSafetensors } from '@gateskip/model';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commandLine, documentOf, type ErrorDocument, testFolder } from './support/command-line.js';
 import { writeTinyModel } from './support/tiny-model.js';
@@ -62,25 +62,23 @@ beforeAll(async () => {
 });
 
 /** Scalar gates in the layout of the published code, for a model of `layers` layers of width `width`, beside a weight of the model. */
-function writePublished(path: string, layers: number, width: number): void {
-  const tensors = new Map<string, readonly [shape: readonly number[], values: Float32Array]>([
-    ['model.model.layers.0.mlp.module.down_proj.weight', [[2], Float32Array.of(1, 2)]],
-  ]);
+async function writePublished(path: string, layers: number, width: number): Promise<void> {
+  const tensor = (shape: number[], values: Float32Array) => ({ type: 'F32', shape, bytes: new Uint8Array(values.buffer) }) as const;
+  const tensors = new Map([['model.model.layers.0.mlp.module.down_proj.weight', tensor([2], Float32Array.of(1, 2))]]);
   for (let layer = 0; layer < layers; layer++) {
     for (const [index, kind] of ['self_attn', 'mlp'].entries()) {
       const name = `model.model.layers.${layer}.${kind}.gate.gate`;
-      tensors.set(`${name}.weight`, [[1, width], Float32Array.from({ length: width }, (_, i) => Math.sin(i + 5 * layer + index))]);
-      tensors.set(`${name}.bias`, [[1], Float32Array.of(2)]);
+      tensors.set(
+        `${name}.weight`,
+        tensor(
+          [1, width],
+          Float32Array.from({ length: width }, (_, i) => Math.sin(i + 5 * layer + index)),
+        ),
+      );
+      tensors.set(`${name}.bias`, tensor([1], Float32Array.of(2)));
     }
   }
-  let offset = 0;
-  const header = Object.fromEntries(
-    [...tensors].map(([name, [shape, { byteLength }]]) => [name, { dtype: 'F32', shape, data_offsets: [offset, (offset += byteLength)] }]),
-  );
-  const text = Buffer.from(JSON.stringify(header));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(text.length));
-  writeFileSync(path, Buffer.concat([length, text, ...[...tensors.values()].map(([, values]) => Buffer.from(values.buffer))]));
+  await writeSafetensors(path, tensors);
 }
 
 describe('gateskip fit --import', () => {
@@ -88,7 +86,7 @@ describe('gateskip fit --import', () => {
     const published = join(folder, 'published.safetensors');
     const out = join(folder, 'imported.safetensors');
     const { layers, gates: own } = await readAdapter(gates);
-    writePublished(published, layers, own.hiddenSize);
+    await writePublished(published, layers, own.hiddenSize);
     const ran = await commandLine(['fit', model, '-o', out, '--import', published, '--text', text, ...quick, '--json']);
     expect(ran.code, ran.stdout).toBe(0);
     const { report, adapter, imported: from } = documentOf<FitDocument & { imported: { otherTensors: number } }>(ran);

@@ -64,7 +64,6 @@ describe('round trip', () => {
   });
 });
 
-/** What is changed in a sound adapter, and what the refusal must say. */
 /** Knots beyond the list have none. */
 const withStrengths = (adapter: GateAdapter, strengths: readonly number[]): GateAdapter => ({
   ...adapter,
@@ -74,6 +73,7 @@ const withStrengths = (adapter: GateAdapter, strengths: readonly number[]): Gate
   },
 });
 
+/** What is changed in a sound adapter, and what the refusal must say. */
 const faults: readonly (readonly [string, (adapter: GateAdapter) => unknown, RegExp])[] = [
   ['format version 3', (a) => ({ ...a, formatVersion: 3 }), /version 3/],
   ['fingerprint that is none', (a) => ({ ...a, modelFingerprint: 'x' }), /sha256/],

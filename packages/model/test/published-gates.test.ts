@@ -1,29 +1,23 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gateForward } from '@gateskip/gate';
-import { afterAll, describe, expect, it } from 'vitest';
-import { AdapterInvalidError, createRandomModel, readPublishedGates } from '../src/index.js';
+import { describe, expect, it } from 'vitest';
+import { AdapterInvalidError, createRandomModel, readPublishedGates, writeSafetensors } from '../src/index.js';
+import { testFolder } from './support/folder.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'gateskip-published-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = testFolder();
 const { config } = createRandomModel({ seed: 1, config: { layers: 3, hiddenSize: 32, heads: 2, kvHeads: 1, headSize: 16 } });
 const d = config.hiddenSize;
 
 type Tensors = Map<string, { shape: number[]; values: Float32Array }>;
 
 let files = 0;
-function toFile(tensors: Tensors): string {
-  const header: Record<string, unknown> = {};
-  let offset = 0;
-  for (const [name, { shape, values }] of tensors) {
-    header[name] = { dtype: 'F32', shape, data_offsets: [offset, (offset += values.byteLength)] };
-  }
-  const text = Buffer.from(JSON.stringify(header));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(text.length));
+async function toFile(tensors: Tensors): Promise<string> {
   const path = join(folder, `checkpoint-${files++}.safetensors`);
-  writeFileSync(path, Buffer.concat([length, text, ...[...tensors.values()].map(({ values }) => Buffer.from(values.buffer))]));
+  const stored = [...tensors].map(
+    ([name, { shape, values }]) => [name, { type: 'F32', shape, bytes: new Uint8Array(values.buffer) }] as const,
+  );
+  await writeSafetensors(path, new Map(stored));
   return path;
 }
 
@@ -54,7 +48,7 @@ describe('readPublishedGates', () => {
     ['scalar', 1, 'base_model.model.model.'],
   ] as const)('reads separate %s gates of width %i behind "%s"', async (variant, width, prefix) => {
     const tensors = checkpoint(width, { prefix });
-    const { gates, otherTensors } = await readPublishedGates(toFile(tensors), config);
+    const { gates, otherTensors } = await readPublishedGates(await toFile(tensors), config);
     expect(gates.spec).toEqual({ variant, sharing: 'separate', position: 'before', multiplies: true });
     expect(otherTensors).toBe(0);
     expect(gates.gates).toHaveLength(6);
@@ -72,7 +66,7 @@ describe('readPublishedGates', () => {
   });
 
   it('tells shared gates by their numbers, and counts what is no gate', async () => {
-    const { gates, otherTensors } = await readPublishedGates(toFile(checkpoint(1, { shared: true, backbone: true })), config);
+    const { gates, otherTensors } = await readPublishedGates(await toFile(checkpoint(1, { shared: true, backbone: true })), config);
     expect(gates.spec.sharing).toBe('shared');
     expect(new Set(gates.gates).size).toBe(2);
     expect(otherTensors).toBe(6);
@@ -94,7 +88,7 @@ describe('readPublishedGates', () => {
     ['numbers that are none', change((t) => t.get('model.layers.1.mlp.gate.gate.weight')!.values.fill(Number.NaN)), /finite|NaN/],
     ['another model', checkpoint(d + 2), /shape/],
   ])('refuses %s', async (_, tensors, words) => {
-    const path = toFile(tensors);
+    const path = await toFile(tensors);
     const refused = readPublishedGates(path, config);
     await expect(refused).rejects.toThrow(AdapterInvalidError);
     await expect(refused).rejects.toThrow(words);

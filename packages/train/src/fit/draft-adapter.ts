@@ -1,6 +1,7 @@
 import type { Runner } from '@gateskip/backend';
-import { branchCount, type GateSet } from '@gateskip/gate';
+import type { GateSet } from '@gateskip/gate';
 import type { GateAdapter } from '@gateskip/model';
+import { emptyCalibration } from './empty-calibration.js';
 import type { FitRequest } from './fit-adapter.js';
 import type { ResolvedFitOptions } from './fit-options.js';
 
@@ -34,15 +35,7 @@ export function draftAdapter(
     modelName: request.model.config.name,
     layers: request.model.config.layers,
     gates,
-    calibration: {
-      kv: options.kv,
-      tokens: 0,
-      protectedBranches: [...options.protectedBranches].sort((a, b) => a - b),
-      pinnedTokens: options.pinnedTokens,
-      curve: [{ threshold: 0, skip: 0, net: 1 }],
-      levels: [0, 1],
-      branchQuantiles: Array.from({ length: branchCount(request.model.config) }, () => [0, 1]),
-    },
+    calibration: emptyCalibration(request.model.config.layers, options),
     provenance: request.provenance,
   };
 }

@@ -2,6 +2,7 @@ import type { Trainer } from '@gateskip/backend';
 import { AbortedError, InvalidArgumentError, UnsupportedError } from '@gateskip/errors';
 import { branchCount, type Calibration, type GateSet } from '@gateskip/gate';
 import { assertAdapterFits, readAdapter, writeAdapter } from '@gateskip/model';
+import { emptyCalibration } from '../fit/empty-calibration.js';
 import type { FitOptions } from '../fit/fit-options.js';
 import { AdamW } from '../optimizer/adam-w.js';
 import { calibrateTrained } from './calibrate-trained.js';
@@ -18,7 +19,7 @@ import { droppedBranches, protectedBranches, startGates } from './start-gates.js
 import { countingBatches, TextStream } from './text-stream.js';
 import { TimeShares } from './time-shares.js';
 import type { TrainPhase, TrainProgress, TrainRequest, TrainResult } from './train-request.js';
-import { emptyCalibration, trainedAdapter } from './trained-adapter.js';
+import { trainedAdapter } from './trained-adapter.js';
 import { type TaughtBatch, teach } from './training-input.js';
 import { groupRates, trainingLoop } from './training-loop.js';
 

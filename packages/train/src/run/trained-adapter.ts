@@ -1,5 +1,5 @@
 import type { Trainer } from '@gateskip/backend';
-import { branchCount, type Calibration, type GateParameters, type GateSet } from '@gateskip/gate';
+import type { Calibration, GateParameters, GateSet } from '@gateskip/gate';
 import { type BackboneChanges, type GateAdapter, type LayerMatrix, type LoraFactors, loraNames, normNames } from '@gateskip/model';
 import type { TrainingRecipe } from '../recipes/recipe.js';
 import type { TrainRequest } from './train-request.js';
@@ -57,21 +57,5 @@ function backboneChanges({ parameters, config }: Trainer, { lora }: TrainingReci
   return {
     ...(lora && { lora: { rank, alpha, matrices, layers: Array.from({ length: config.layers }, (_, layer) => factors(layer)) } }),
     ...(norms.size > 0 && { norms }),
-  };
-}
-
-/** A calibration that serves no budget, until there is a measured one. */
-export function emptyCalibration(
-  layers: number,
-  options: { kv: Calibration['kv']; protectedBranches: readonly number[]; pinnedTokens: number },
-): Calibration {
-  return {
-    kv: options.kv,
-    tokens: 0,
-    protectedBranches: [...options.protectedBranches].sort((a, b) => a - b),
-    pinnedTokens: options.pinnedTokens,
-    curve: [{ threshold: 0, skip: 0, net: 1 }],
-    levels: [0, 1],
-    branchQuantiles: Array.from({ length: branchCount({ layers }) }, () => [0, 1]),
   };
 }
