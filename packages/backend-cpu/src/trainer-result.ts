@@ -1,5 +1,5 @@
 import { MacCounter, type PreparedTrainStep, ruleNeedsScores, type TrainStepInput, type TrainStepResult } from '@gateskip/backend';
-import { branchCount, type GateSpec } from '@gateskip/gate';
+import { branchCount, type GateSet } from '@gateskip/gate';
 import type { ModelConfig } from '@gateskip/model';
 import type { NativeTrainRequest } from './addon.js';
 
@@ -9,7 +9,7 @@ export function trainerResult(
   input: TrainStepInput,
   prepared: PreparedTrainStep,
   config: ModelConfig,
-  spec: GateSpec | undefined,
+  gateSet: GateSet | undefined,
 ): TrainStepResult {
   const { loss, want } = input;
   const { rows, lossRows } = prepared;
@@ -18,7 +18,7 @@ export function trainerResult(
   const branches = branchCount(config);
   const kept = new Uint32Array(branches);
   for (let i = 0; i < keptRows.length; i++) kept[Math.floor(i / rows)]! += keptRows[i]!;
-  const { macs, denseMacs } = countMacs(keptRows, input, prepared, config, spec);
+  const { macs, denseMacs } = countMacs(keptRows, input, prepared, config, gateSet);
   const weighted = (part: { readonly weight: number } | undefined, value: number) => (part === undefined ? 0 : part.weight * value);
   return {
     loss: weighted(loss.crossEntropy, crossEntropy) + weighted(loss.teacher, teacher) + weighted(loss.gates, gates),
@@ -45,10 +45,10 @@ function countMacs(
   { plan }: TrainStepInput,
   { rows, segmentStart }: PreparedTrainStep,
   config: ModelConfig,
-  spec: GateSpec | undefined,
+  gates: GateSet | undefined,
 ): { macs: number; denseMacs: number } {
-  const counter = new MacCounter(config, spec, [plan]);
-  const multiplies = plan.scorer === 'gate' && spec?.multiplies === true;
+  const counter = new MacCounter(config, gates, [plan]);
+  const multiplies = plan.scorer === 'gate' && gates?.spec.multiplies === true;
   let present = new Uint8Array(rows);
   for (let row = 0; row < rows; row++) counter.addDenseRow(0, row - segmentStart[row]!);
   for (let branch = 0; branch < branchCount(config); branch++) {
@@ -66,6 +66,7 @@ function countMacs(
         if (isKept) counter.addAttention(0, visible);
         else if (projectsAll) counter.addKeyValue(0);
       } else if (isKept) counter.addMlp(0);
+      if (!isKept) counter.addStandIn(0);
       if (isKept && multiplies && !ranks) counter.addGates(0, 1);
     }
     if (branch % 2 === 0) present = left;

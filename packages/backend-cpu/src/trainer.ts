@@ -94,7 +94,7 @@ export class CpuTrainer implements Trainer {
       signal?.addEventListener('abort', cancel, { once: true });
       await pending;
       this.#rowsHeld = Math.max(this.#rowsHeld, prepared.rows);
-      return trainerResult(request, input, prepared, config, gates?.spec);
+      return trainerResult(request, input, prepared, config, gates);
     } catch (error) {
       if (withGradients) this.#clear();
       throw typedError(error);

@@ -8,6 +8,7 @@ import { type GateRow, gateRow, weigh } from './ops/gate.js';
 import { linear } from './ops/linear.js';
 import { rmsNorm, squaredNorm } from './ops/rms-norm.js';
 import { skippedRows } from './ops/skipped-rows.js';
+import { standInOf } from './ops/stand-in.js';
 import { topLogits } from './ops/top-logits.js';
 import { Pacer } from './pacer.js';
 import { PendingRows } from './pending-rows.js';
@@ -62,7 +63,7 @@ class StepRun {
     const { rows } = prepared;
     const d = config.hiddenSize;
     const branches = branchCount(config);
-    const counter = new MacCounter(config, model.gates?.spec, plans, loraRowCosts(config, model.lora));
+    const counter = new MacCounter(config, model.gates, plans, loraRowCosts(config, model.lora));
     for (let row = 0; row < rows; row++) counter.addDenseRow(prepared.planOfRow[row]!, prepared.positions[row]!);
     this.#model = model;
     this.#input = input;
@@ -130,7 +131,8 @@ class StepRun {
       const before = squaredNorm(this.#stream[row]!);
       let added: Float64Array | undefined;
       if (skipped[row] === 1) {
-        added = this.#addStandIn(index, row, plan);
+        added = this.#addStandIn(index, row, plan, normed[row]!);
+        counter.addStandIn(planOfRow[row]!);
       } else {
         const times = plan.rules[index] === 'repeat' && plan.values[index] === 2 ? 2 : 1;
         branch.count(row, times);
@@ -182,10 +184,11 @@ class StepRun {
     return skipped;
   }
 
-  #addStandIn(index: number, row: number, plan: Plan): Float64Array | undefined {
-    const standIn = plan.standIns === false ? undefined : this.#model.gates?.standIns?.[index];
+  #addStandIn(index: number, row: number, plan: Plan, normed: Float64Array): Float64Array | undefined {
+    const { gates } = this.#model;
+    const standIn = plan.standIns === false ? undefined : gates?.standIns?.[index];
     if (standIn === undefined) return undefined;
-    const added = Float64Array.from(standIn);
+    const added = standInOf(standIn, gates?.standInMaps?.[index], normed);
     add(this.#stream[row]!, added);
     return added;
   }

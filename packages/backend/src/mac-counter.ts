@@ -1,4 +1,13 @@
-import { attentionCoreMacs, type GateSpec, gateMacs, type ModelShape, type Plan, type RowCosts, rowCosts } from '@gateskip/gate';
+import {
+  attentionCoreMacs,
+  type GateSet,
+  gateMacs,
+  type ModelShape,
+  type Plan,
+  type RowCosts,
+  rowCosts,
+  standInMacs,
+} from '@gateskip/gate';
 import type { LoraRowCosts } from '@gateskip/model';
 
 const NO_LORA: LoraRowCosts = { attention: 0, keyValue: 0, mlp: 0 };
@@ -11,7 +20,7 @@ const NO_LORA: LoraRowCosts = { attention: 0, keyValue: 0, mlp: 0 };
  * query and output projections and the core again, K and V not. A row that skips attention and still writes its own K
  * and V costs those projections. A gate costs `gateMacs` per evaluation that a rule or a product needs: one per row of
  * the plan where the rule compares gate scores; otherwise, where gates multiply, one per run of the branch on a row.
- * Drawing random scores costs nothing.
+ * Drawing random scores costs nothing. A skipping row whose stand-in has a map pays `standInMacs`.
  *
  * A low-rank addition costs `rank (in + out)` wherever its matrix is computed under a plan that adds it. The dense model has none: a share of dense
  * compares with the model as its file has it.
@@ -24,20 +33,22 @@ export class MacCounter {
   readonly #shape: ModelShape;
   readonly #costs: RowCosts;
   readonly #gate: number;
+  readonly #standIn: readonly number[];
   readonly #lora: readonly LoraRowCosts[];
 
   /** @param lora what additions cost that are computed beside the matrices; absent where there are none, or they are merged */
   constructor(
     shape: ModelShape,
-    gateSpec: GateSpec | undefined,
-    plans: readonly Pick<Plan, 'loraStrength'>[],
+    gates: Pick<GateSet, 'spec' | 'hiddenSize' | 'standInMaps'> | undefined,
+    plans: readonly Pick<Plan, 'loraStrength' | 'standIns'>[],
     lora: LoraRowCosts = NO_LORA,
   ) {
     this.macs = new Float64Array(plans.length);
     this.denseMacs = new Float64Array(plans.length);
     this.#shape = shape;
     this.#costs = rowCosts(shape);
-    this.#gate = gateSpec === undefined ? 0 : gateMacs(gateSpec, shape.hiddenSize);
+    this.#gate = gates === undefined ? 0 : gateMacs(gates.spec, shape.hiddenSize);
+    this.#standIn = plans.map(({ standIns }) => (standIns === false ? 0 : standInMacs(gates)));
     this.#lora = plans.map(({ loraStrength }) => (loraStrength === 0 ? NO_LORA : lora));
   }
 
@@ -63,6 +74,11 @@ export class MacCounter {
   /** One kept row of an MLP branch that runs `times` times. */
   addMlp(plan: number, times = 1): void {
     this.macs[plan]! += times * (this.#costs.mlp + this.#lora[plan]!.mlp);
+  }
+
+  /** One row that skips a branch. */
+  addStandIn(plan: number): void {
+    this.macs[plan]! += this.#standIn[plan]!;
   }
 
   addGates(plan: number, evaluations: number): void {

@@ -1,4 +1,4 @@
-import type { GateSpec } from './gate-set.js';
+import type { GateSet, GateSpec } from './gate-set.js';
 import type { ModelShape } from './shape.js';
 
 /** MACs of one row in a model's parts; the attention core adds {@link attentionCoreMacs} by context. */
@@ -45,4 +45,15 @@ export function gateMacs(spec: GateSpec, hiddenSize: number): number {
     case 'hybrid':
       return d * d + d;
   }
+}
+
+/** Rank of the maps that stand-ins have; 0 where they have none. */
+export function standInRank({ standInMaps, hiddenSize }: Pick<GateSet, 'standInMaps' | 'hiddenSize'>): number {
+  const first = standInMaps?.[0];
+  return first === undefined ? 0 : first.down.length / hiddenSize;
+}
+
+/** MACs of one skipping row's stand-in in one branch: `2 d rank`; a vector alone costs nothing. */
+export function standInMacs(gates: Pick<GateSet, 'standInMaps' | 'hiddenSize'> | undefined): number {
+  return gates === undefined ? 0 : 2 * gates.hiddenSize * standInRank(gates);
 }

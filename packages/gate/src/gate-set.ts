@@ -54,6 +54,17 @@ export interface GateParameters {
   readonly scalarBias?: Float32Array;
 }
 
+/**
+ * Low-rank map of a branch's normed input x, by which a stand-in follows the token: a skipping row gets `c + up (down x)`,
+ * c its stand-in.
+ */
+export interface StandInMap {
+  /** [rank, d] */
+  readonly down: Float32Array;
+  /** [d, rank] */
+  readonly up: Float32Array;
+}
+
 /** Gates of a whole model: what they are, their numbers per branch (shared gates repeat the same object), stand-ins. */
 export interface GateSet {
   readonly spec: GateSpec;
@@ -63,4 +74,6 @@ export interface GateSet {
   readonly gates: readonly GateParameters[];
   /** Length 2L where present: what a skipping row gets in place of the branch's output, [d] each. */
   readonly standIns?: readonly Float32Array[];
+  /** Length 2L where present, all of one rank; only beside stand-ins. */
+  readonly standInMaps?: readonly StandInMap[];
 }

@@ -3,14 +3,14 @@ export type { GateBackwardOptions, GateBackwardResult, GateGradients, GateUpstre
 export { createGateGradients, createGradientSet, gateBackward } from './backward.js';
 export type { Calibration, CalibrationKnot } from './calibration.js';
 export type { RowCosts } from './costs.js';
-export { attentionCoreMacs, gateMacs, rowCosts } from './costs.js';
+export { attentionCoreMacs, gateMacs, rowCosts, standInMacs, standInRank } from './costs.js';
 export type { GateInitialisation } from './create-gate-set.js';
 export { createGateSet } from './create-gate-set.js';
 export { GateNotFiniteError } from './errors.js';
 export type { FloatArray } from './float-array.js';
 export type { GateNumbers, GateOutput, SavedGate } from './forward.js';
 export { gateForward, gateScores } from './forward.js';
-export type { GateParameters, GatePosition, GateSet, GateSharing, GateSpec, GateVariant } from './gate-set.js';
+export type { GateParameters, GatePosition, GateSet, GateSharing, GateSpec, GateVariant, StandInMap } from './gate-set.js';
 export type { BranchGates, GateLoss } from './losses.js';
 export { gateDensityLoss, gateL1Loss, gateL2Loss } from './losses.js';
 export type { NetOptions } from './net.js';

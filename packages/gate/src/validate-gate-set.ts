@@ -1,6 +1,6 @@
 import { InvalidArgumentError, ShapeMismatchError } from '@gateskip/errors';
 import { GateNotFiniteError } from './errors.js';
-import type { GateParameters, GateSet, GateSpec } from './gate-set.js';
+import type { GateParameters, GateSet, GateSpec, StandInMap } from './gate-set.js';
 import { type GateParameterName, gateParameterShapes, shapeLength } from './parameter-shapes.js';
 import { branchCount, type ModelShape } from './shape.js';
 
@@ -41,11 +41,32 @@ export function validateGateSet(set: GateSet, shape: Pick<ModelShape, 'layers' |
     for (const name of NAMES) checkFinite(`${name} of the gate of branch ${branch}`, parameters[name]);
     if (set.spec.sharing === 'shared') checkEqual(set.gates[branch % 2]!, parameters, branch);
   }
-  if (set.standIns === undefined) return;
+  if (set.standIns === undefined) {
+    if (set.standInMaps !== undefined)
+      throw new InvalidArgumentError('Gates have maps of stand-ins, but no stand-ins.', 'Add the stand-ins, zeros where they are nothing.');
+    return;
+  }
   if (set.standIns.length !== branches) throw new ShapeMismatchError('Stand-ins, one per branch', [branches], [set.standIns.length]);
   for (const [branch, standIn] of set.standIns.entries()) {
     if (standIn.length !== set.hiddenSize) throw new ShapeMismatchError(`Stand-in of branch ${branch}`, [set.hiddenSize], [standIn.length]);
     checkFinite(`stand-in of branch ${branch}`, standIn);
+  }
+  if (set.standInMaps !== undefined) validateStandInMaps(set.standInMaps, branches, set.hiddenSize);
+}
+
+/** One map per branch, all of the first one's rank, which is no more than the width; finite numbers. */
+function validateStandInMaps(maps: readonly StandInMap[], branches: number, d: number): void {
+  if (maps.length !== branches) throw new ShapeMismatchError('Maps of stand-ins, one per branch', [branches], [maps.length]);
+  const rank = maps[0]!.down.length / d;
+  if (!Number.isInteger(rank) || rank < 1 || rank > d)
+    throw new InvalidArgumentError(`The rank of the maps of stand-ins must be an integer in 1..${d}, got ${rank}.`);
+  for (const [branch, map] of maps.entries()) {
+    for (const name of ['down', 'up'] as const) {
+      const expected = name === 'down' ? [rank, d] : [d, rank];
+      if (map[name].length !== rank * d)
+        throw new ShapeMismatchError(`${name} of the stand-in of branch ${branch}`, expected, [map[name].length]);
+      checkFinite(`${name} of the stand-in of branch ${branch}`, map[name]);
+    }
   }
 }
 

@@ -52,7 +52,7 @@ class TrainStep {
     this.#stream = Array.from(input.tokens, (token) => Float64Array.from(tokenEmbedding.value.subarray(token * d, (token + 1) * d)));
     this.#dStream = withGradients ? this.#stream.map(() => new Float64Array(d)) : [];
     this.#keyValues = model.layers.map(() => ({ rows: new Array(rows).fill(undefined), projected: new Uint8Array(rows) }));
-    this.#counter = new MacCounter(config, model.gates?.spec, [input.plan]);
+    this.#counter = new MacCounter(config, model.gates && { spec: model.gates.spec, hiddenSize: config.hiddenSize }, [input.plan]);
     for (let row = 0; row < rows; row++) this.#counter.addDenseRow(0, row - segmentStart[row]!);
     this.#kept = new Uint32Array(branches);
     this.#scores = input.want?.scores ? new Float32Array(branches * rows) : undefined;

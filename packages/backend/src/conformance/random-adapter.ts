@@ -1,4 +1,4 @@
-import { branchCount, type Calibration, type GateParameters, type GateSet, type GateSpec } from '@gateskip/gate';
+import { branchCount, type Calibration, type GateParameters, type GateSet, type GateSpec, type StandInMap } from '@gateskip/gate';
 import {
   type BackboneChanges,
   bfloatToFloat,
@@ -17,6 +17,8 @@ export interface RandomAdapterOptions {
   readonly spec?: Partial<GateSpec>;
   /** Whether branches have stand-in vectors; default false. */
   readonly standIns?: boolean;
+  /** Rank of the maps that stand-ins have; default 0, none. Only with `standIns`. */
+  readonly standInRank?: number;
   /** Low-rank additions of about the size of what the matrices of a random model give; default none. */
   readonly lora?: RandomLora;
   /** Whether norm weights are replaced; default false. */
@@ -58,7 +60,8 @@ export function createRandomAdapter(model: Pick<Model, 'config' | 'fingerprint'>
     gates.push(spec.sharing === 'shared' && branch >= 2 ? gates[branch % 2]! : randomGate(spec, d, normal));
   }
   const standIns = options.standIns ? gates.map(() => filled(d, () => 0.3 * normal())) : undefined;
-  const gateSet: GateSet = { spec, hiddenSize: d, gates, ...(standIns && { standIns }) };
+  const standInMaps = options.standInRank ? gates.map(() => randomStandInMap(d, options.standInRank!, normal)) : undefined;
+  const gateSet: GateSet = { spec, hiddenSize: d, gates, ...(standIns && { standIns }), ...(standInMaps && { standInMaps }) };
   const backbone = randomBackbone(config, options, normal);
   return {
     formatVersion: backbone ? 2 : 1,
@@ -78,6 +81,10 @@ export function createRandomAdapter(model: Pick<Model, 'config' | 'fingerprint'>
       version: '0.1.0',
     },
   };
+}
+
+function randomStandInMap(d: number, rank: number, normal: () => number): StandInMap {
+  return { down: filled(rank * d, () => normal() / Math.sqrt(d)), up: filled(d * rank, () => (0.5 * normal()) / Math.sqrt(rank)) };
 }
 
 function randomBackbone(config: Model['config'], { lora, norms }: RandomAdapterOptions, normal: () => number): BackboneChanges | undefined {
