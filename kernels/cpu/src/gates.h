@@ -6,6 +6,7 @@
 #include "aligned-buffer.h"
 #include "kernels.h"
 #include "model-weights.h"
+#include "stand-ins.h"
 
 namespace gateskip {
 
@@ -38,7 +39,7 @@ struct GateModel {
   bool after = false;
   size_t inner = 0;  // rank or hidden width
   std::vector<Gate> gates;                       // [2L]
-  std::vector<AlignedBuffer<float>> standIns;    // [2L] of [hiddenStride], or empty
+  StandIns standIns;
 
   double macs(size_t hidden) const;
   bool scalar() const { return variant == GateVariant::scalar; }

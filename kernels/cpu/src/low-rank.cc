@@ -1,9 +1,8 @@
 #include "low-rank.h"
 
 #include <algorithm>
-#include <cstring>
 
-#include "matrix-pack.h"
+#include "low-rank-pack.h"
 #include "model-weights.h"
 
 namespace gateskip {
@@ -14,16 +13,6 @@ enum Matrix : size_t { query, key, value, attentionOutput, mlpGate, mlpUp, mlpDo
 
 using Factors = std::array<LowRankSource, layerMatrixCount>;
 using Shapes = std::array<std::array<size_t, 2>, layerMatrixCount>;
-
-bool isBf16(const float* values, size_t count) {
-  uint32_t low = 0;
-  for (size_t i = 0; i < count; ++i) {
-    uint32_t bits;
-    std::memcpy(&bits, values + i, 4);
-    low |= bits & 0xffff;
-  }
-  return low == 0;
-}
 
 // Lays the arrays of all layers one behind the other: first where each lies, then, once there is memory, their numbers.
 class Layout {
@@ -66,22 +55,13 @@ class Layout {
     for (const Matrix matrix : matrices)
       if (factors[matrix].down != nullptr) made.ranks += rank_;
     if (made.ranks == 0) return {};
-    const size_t width = format_ == PackedFormat::bf16 ? 2 : 4;
-    uint8_t* to = take(made.ranks * made.stride * width, memory);
+    uint8_t* to = take(downBytes(format_, made.ranks, made.stride), memory);
     made.data = to;
     if (to == nullptr) return made;
     for (const Matrix matrix : matrices) {
       if (factors[matrix].down == nullptr) continue;
-      for (size_t k = 0; k < rank_; ++k, to += made.stride * width) {
-        const float* from = factors[matrix].down + k * columns;
-        for (size_t i = 0; i < columns; ++i) {
-          // The upper half of a float is its bf16.
-          if (width == 2)
-            std::memcpy(to + 2 * i, reinterpret_cast<const uint8_t*>(from + i) + 2, 2);
-          else
-            std::memcpy(to + 4 * i, from + i, 4);
-        }
-      }
+      packDown(format_, factors[matrix].down, rank_, columns, made.stride, to);
+      to += downBytes(format_, rank_, made.stride);
     }
     return made;
   }
@@ -93,17 +73,7 @@ class Layout {
     made.matrix = packedShape(format_, shapes_[matrix][0], rank_);
     uint8_t* to = take(made.matrix.sizeBytes(), memory);
     made.matrix.data = to;
-    if (to == nullptr) return made;
-    const uint8_t* source = reinterpret_cast<const uint8_t*>(factors[matrix].up);
-    SourceType type = SourceType::f32;
-    std::vector<uint16_t> halves;
-    if (format_ == PackedFormat::bf16) {
-      type = SourceType::bf16;
-      halves.resize(made.matrix.rows * rank_);
-      for (size_t i = 0; i < halves.size(); ++i) std::memcpy(&halves[i], source + 4 * i + 2, 2);
-      source = reinterpret_cast<const uint8_t*>(halves.data());
-    }
-    for (size_t tile = 0; tile < made.matrix.tiles; ++tile) packTile(made.matrix, type, source, tile, to + tile * made.matrix.tileBytes);
+    if (to != nullptr) packUp(made.matrix, factors[matrix].up, to);
     return made;
   }
 

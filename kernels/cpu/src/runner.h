@@ -76,7 +76,7 @@ struct StepRequest {
 // Buffers of a step, grown to the largest step seen.
 struct StepScratch {
   AlignedBuffer<uint8_t> lowRankMade;
-  AlignedBuffer<float> stream, normed, product, factors, queries, keys, values, paddedQueries, attended, inner, joined, lowRank, logits;
+  AlignedBuffer<float> stream, normed, product, factors, queries, keys, values, paddedQueries, attended, inner, joined, lowRank, standIns, logits;
   AlignedBuffer<float> cosines, sines, attendScratch, attendPartials, scores;
   ActivationScratch int8;
   ActivationScratch innerInt8;

@@ -118,7 +118,7 @@ void StepRun::runBranch(size_t branch) {
     attention(branch);
   else
     mlp(branch);
-  addStandIns(branch);
+  addStandIns(branch, norm);
   count(branch);
   recordAfter(branch);
 }
@@ -132,21 +132,14 @@ void StepRun::count(size_t branch) {
     const bool ranked = plan.scorer == Scorer::gate && ruleRanks(static_cast<Rule>(plan.rules[branch]));
     double& macs = request_.out.macs[planIndex];
     if (ranked) macs += gateMacs_;
-    if (runs_[row] == 0) continue;
+    if (runs_[row] == 0) {
+      if (plan.standIns && !gates_.standIns.empty()) macs += gates_.standIns.macs(sizes_.hidden);
+      continue;
+    }
     request_.out.kept[planIndex * sizes_.branches() + branch] += 1;
     if (!ranked && multiplies(plan)) macs += runs_[row] * gateMacs_;
     if (branch % 2 == 1) macs += runs_[row] * (mlpMacs + (plan.loraStrength > 0 ? weights_.lowRank.mlpMacs : 0));
   }
-}
-
-void StepRun::addStandIns(size_t branch) {
-  if (gates_.standIns.empty()) return;
-  const float* standIn = gates_.standIns[branch].data();
-  // Nothing is dealt out where every row ran.
-  if (kept_.size() == rows_) return;
-  forRows(pool_, rows_, 64, [&](size_t row, size_t) {
-    if (runs_[row] == 0 && planOf(row).standIns) kernels_.add(streamRow(row), standIn, hiddenStride_);
-  });
 }
 
 Activations StepRun::normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized) {

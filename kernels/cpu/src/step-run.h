@@ -19,7 +19,6 @@ class StepRun {
   void embed();
   void runBranch(size_t branch);
   void count(size_t branch);
-  void addStandIns(size_t branch);
   void recordBefore(size_t branch, const AlignedBuffer<float>& norm);
   void recordAfter(size_t branch);
   void writeLogits();
@@ -31,6 +30,10 @@ class StepRun {
   bool needsGate(const StepPlan& plan, size_t branch) const;
   // Whether the gate's product applies to a row of this plan.
   bool multiplies(const StepPlan& plan) const { return gates_.present && gates_.multiplies && plan.scorer == Scorer::gate; }
+
+  // stand-in-rows.cc
+  void addStandIns(size_t branch, const AlignedBuffer<float>& norm);
+  bool standsIn(size_t row) const { return runs_[row] == 0 && planOf(row).standIns; }
 
   // attention-branch.cc
   void attention(size_t branch);
@@ -87,6 +90,7 @@ class StepRun {
   std::vector<uint8_t> runs_;               // times the branch runs for a row
   std::vector<uint32_t> kept_;              // rows that run at least once
   std::vector<uint32_t> twice_;             // rows that run twice
+  std::vector<uint32_t> replaced_;          // rows that get a stand-in with a map
   std::vector<uint32_t> gated_;             // rows whose gate was evaluated, for the place of their factors
   std::vector<uint32_t> factorSlot_;        // row -> index into gated_
   std::vector<float> scalarFactor_;         // row -> factor of a scalar gate

@@ -26,7 +26,8 @@ struct GateRequest {
   bool after = false;
   size_t inner = 0;
   std::vector<GateSource> sources;
-  std::vector<const float*> standIns;
+  size_t standInRank = 0;
+  std::vector<StandInSource> standIns;
 };
 
 struct LowRankRequest {
@@ -62,6 +63,18 @@ LowRankRequest readLowRank(const Napi::Object& object, const ModelSizes& sizes) 
   return request;
 }
 
+void readStandInMaps(const Napi::Object& object, size_t d, GateRequest& gates) {
+  gates.standInRank = integerOf(object, "standInRank");
+  if (gates.standInRank < 1 || gates.standInRank > d) fail(StatusCode::invalidArgument, "The rank of the stand-ins is out of range.");
+  const Napi::Array maps = object.Get("standInMaps").As<Napi::Array>();
+  if (maps.Length() != gates.standIns.size()) fail(StatusCode::invalidArgument, "There must be one map per stand-in.");
+  for (uint32_t i = 0; i < maps.Length(); ++i) {
+    const Napi::Object map = maps.Get(i).As<Napi::Object>();
+    gates.standIns[i].down = arrayOf<float>(map, "down", napi_float32_array, gates.standInRank * d);
+    gates.standIns[i].up = arrayOf<float>(map, "up", napi_float32_array, d * gates.standInRank);
+  }
+}
+
 GateRequest readGates(const Napi::Object& object, const ModelSizes& sizes) {
   GateRequest gates;
   gates.present = true;
@@ -95,7 +108,8 @@ GateRequest readGates(const Napi::Object& object, const ModelSizes& sizes) {
     if (standIns.Length() != sizes.branches()) fail(StatusCode::invalidArgument, "There must be one stand-in per branch.");
     const Napi::Object holder = standIns.As<Napi::Object>();
     for (uint32_t i = 0; i < standIns.Length(); ++i)
-      gates.standIns.push_back(arrayOf<float>(holder, std::to_string(i).c_str(), napi_float32_array, d));
+      gates.standIns.push_back({arrayOf<float>(holder, std::to_string(i).c_str(), napi_float32_array, d), nullptr, nullptr});
+    if (has(object, "standInMaps")) readStandInMaps(object, d, gates);
   }
   return gates;
 }
@@ -113,11 +127,7 @@ GateModel makeGates(const GateRequest& request, const ModelWeights& weights) {
     const LayerWeights& layer = weights.layers[branch / 2];
     model.gates.push_back(makeGate(request.variant, request.inner, request.sources[branch], sizes, branch % 2 == 0 ? layer.attentionNorm : layer.mlpNorm));
   }
-  for (const float* standIn : request.standIns) {
-    AlignedBuffer<float> buffer(sizes.hiddenStride());
-    std::copy(standIn, standIn + sizes.hidden, buffer.data());
-    model.standIns.push_back(std::move(buffer));
-  }
+  model.standIns = makeStandIns(sizes, request.standInRank, request.standIns);
   return model;
 }
 

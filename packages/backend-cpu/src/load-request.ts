@@ -1,4 +1,4 @@
-import type { GateSet, GateVariant } from '@gateskip/gate';
+import { type GateSet, type GateVariant, standInRank } from '@gateskip/gate';
 import { type GateAdapter, type Model, rotaryFrequencies, type TensorInfo, type TensorType } from '@gateskip/model';
 import { lowRankRequest } from './backbone-request.js';
 import type { RepackCacheRequest } from './repack-cache.js';
@@ -73,7 +73,8 @@ function tensorRequest({ name, type, rows, columns, data }: TensorInfo): object 
 }
 
 function gateRequest({ gates }: GateAdapter): object {
-  return { ...gateKind(gates), gates: gates.gates, standIns: gates.standIns };
+  const { standIns, standInMaps } = gates;
+  return { ...gateKind(gates), gates: gates.gates, standIns, ...(standInMaps && { standInMaps, standInRank: standInRank(gates) }) };
 }
 
 /** What kind of gates, without their numbers. */

@@ -19,6 +19,8 @@ export interface RandomAdapterOptions {
   readonly standIns?: boolean;
   /** Rank of the maps that stand-ins have; default 0, none. Only with `standIns`. */
   readonly standInRank?: number;
+  /** Whether the numbers of those maps are such that bfloat16 holds them exactly, as in files; default false. */
+  readonly standInBfloat?: boolean;
   /** Low-rank additions of about the size of what the matrices of a random model give; default none. */
   readonly lora?: RandomLora;
   /** Whether norm weights are replaced; default false. */
@@ -60,7 +62,9 @@ export function createRandomAdapter(model: Pick<Model, 'config' | 'fingerprint'>
     gates.push(spec.sharing === 'shared' && branch >= 2 ? gates[branch % 2]! : randomGate(spec, d, normal));
   }
   const standIns = options.standIns ? gates.map(() => filled(d, () => 0.3 * normal())) : undefined;
-  const standInMaps = options.standInRank ? gates.map(() => randomStandInMap(d, options.standInRank!, normal)) : undefined;
+  const standInMaps = options.standInRank
+    ? gates.map(() => randomStandInMap(d, options.standInRank!, options.standInBfloat ?? false, normal))
+    : undefined;
   const gateSet: GateSet = { spec, hiddenSize: d, gates, ...(standIns && { standIns }), ...(standInMaps && { standInMaps }) };
   const backbone = randomBackbone(config, options, normal);
   return {
@@ -83,15 +87,16 @@ export function createRandomAdapter(model: Pick<Model, 'config' | 'fingerprint'>
   };
 }
 
-function randomStandInMap(d: number, rank: number, normal: () => number): StandInMap {
-  return { down: filled(rank * d, () => normal() / Math.sqrt(d)), up: filled(d * rank, () => (0.5 * normal()) / Math.sqrt(rank)) };
+function randomStandInMap(d: number, rank: number, bfloat: boolean, normal: () => number): StandInMap {
+  const draw = (deviation: number) => () => (bfloat ? toBfloat(deviation * normal()) : deviation * normal());
+  return { down: filled(rank * d, draw(1 / Math.sqrt(d))), up: filled(d * rank, draw(0.3 / Math.sqrt(rank))) };
 }
 
 function randomBackbone(config: Model['config'], { lora, norms }: RandomAdapterOptions, normal: () => number): BackboneChanges | undefined {
   if (!lora && !norms) return undefined;
   const shapes = tensorShapes(config);
   const { rank = 1, matrices = layerMatrices, bfloat = false } = lora ?? {};
-  const round = (value: number): number => (bfloat ? bfloatToFloat(floatToBfloat(value)) : value);
+  const round = (value: number): number => (bfloat ? toBfloat(value) : value);
   const factors = (layer: number, matrix: LayerMatrix) => {
     const [rows, columns] = shapes.get(`layers.${layer}.${matrix}`)!;
     const down = filled(rank * columns, () => round(normal() / Math.sqrt(columns)));
@@ -186,3 +191,5 @@ function normalSource(seed: number): () => number {
   };
   return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
 }
+
+const toBfloat = (value: number): number => bfloatToFloat(floatToBfloat(value));

@@ -4,7 +4,7 @@ import { exactly } from '../compare.js';
 import { check } from '../conformance-error.js';
 import type { ConformanceCase, ConformanceOptions } from '../options.js';
 import { dense, requestOf, uniformPlan } from '../plans.js';
-import { createRandomAdapter } from '../random-adapter.js';
+import { createRandomAdapter, type RandomAdapterOptions } from '../random-adapter.js';
 import { play, type Scenario, someTokens } from '../scenario.js';
 import { compareScenario, type Session, tunedSetup, withSession } from '../session.js';
 
@@ -38,7 +38,13 @@ export function gateCases(options: ConformanceOptions): ConformanceCase[] {
       run: () => compareGates(options, { variant: 'scalar', sharing: 'shared' }, 'threshold'),
     },
     { name: 'gates: multiplying gates are off with scorers none, random and given', run: () => gatesOffCase(options) },
-    { name: 'gates: stand-ins can be switched off by the plan', run: () => standInsOffCase(options) },
+    { name: 'gates: stand-ins can be switched off by the plan', run: () => standInsOffCase(options, {}) },
+    { name: 'gates: stand-ins with maps can be switched off by the plan', run: () => standInsOffCase(options, { standInRank: 3 }) },
+    { name: 'gates: stand-ins with maps, float32', run: () => mappedStandInsCase(options, { standInRank: 5 }, 'project') },
+    {
+      name: 'gates: stand-ins with maps, bfloat16, kv absent',
+      run: () => mappedStandInsCase(options, { standInRank: 18, standInBfloat: true }, 'absent'),
+    },
     { name: 'gates: scores wanted of dense rows', run: () => wantedScoresCase(options) },
   ];
 }
@@ -78,10 +84,25 @@ async function gatesOffCase(options: ConformanceOptions): Promise<string | undef
   });
 }
 
-async function standInsOffCase(options: ConformanceOptions): Promise<string | undefined> {
+type StandInOptions = Pick<RandomAdapterOptions, 'standInRank' | 'standInBfloat'>;
+
+async function mappedStandInsCase(options: ConformanceOptions, standIns: StandInOptions, kv: Plan['kv']): Promise<string | undefined> {
+  const model = createRandomModel({ seed: 35 });
+  const plan: Plan = { ...uniformPlan(model.config, 'gate', 'threshold', 0.4), kv };
+  const given: Plan = { ...uniformPlan(model.config, 'random', 'fraction', 0.5), kv };
+  const setup = await tunedSetup(options, model, { ...standIns, standIns: true }, scenarioOf([plan]));
+  const body = async (session: Session) => {
+    await compareScenario(session, setup.scenario);
+    // Without a gate that scores, too: any skip gets them.
+    if (session.tested.capabilities.scorers.includes('random')) await compareScenario(session, scenarioOf([given]));
+  };
+  return withSession(options, model, setup.adapter, body, requestOf(plan));
+}
+
+async function standInsOffCase(options: ConformanceOptions, standIns: StandInOptions): Promise<string | undefined> {
   const model = createRandomModel({ seed: 33 });
   const plan = uniformPlan(model.config, 'gate', 'threshold', 0.4);
-  const setup = await tunedSetup(options, model, { standIns: true }, scenarioOf([{ ...plan, standIns: false }]));
+  const setup = await tunedSetup(options, model, { ...standIns, standIns: true }, scenarioOf([{ ...plan, standIns: false }]));
   const body = async (session: Session) => {
     const [step] = await compareScenario(session, setup.scenario);
     const { keptRows, hidden } = step!.result;
