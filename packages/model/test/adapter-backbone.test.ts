@@ -18,6 +18,7 @@ import {
   tensorShapes,
   writeAdapter,
 } from '../src/index.js';
+import { type AdapterHeader, inDescription, rewriteHeader } from './support/adapter-header.js';
 import { testFolder } from './support/folder.js';
 import { tinyAdapter } from './support/tiny-adapter.js';
 import { tinyBackbone } from './support/tiny-backbone.js';
@@ -26,29 +27,6 @@ const folder = testFolder();
 const path = join(folder, 'backbone.safetensors');
 const changed = (backbone: BackboneChanges): GateAdapter => ({ ...tinyAdapter(), backbone });
 const all = tinyBackbone({ norms: normNames(2) });
-
-interface Header {
-  __metadata__: { gateskip: string };
-  [tensor: string]: unknown;
-}
-
-/** Rewrites the header of a stored adapter; the tensors' bytes stay where they are. */
-const rewrite = (change: (header: Header) => void): void => {
-  const bytes = readFileSync(path);
-  const length = Number(bytes.readBigUInt64LE(0));
-  const header = JSON.parse(bytes.toString('utf8', 8, 8 + length)) as Header;
-  change(header);
-  const text = Buffer.from(JSON.stringify(header));
-  const prefix = Buffer.alloc(8);
-  prefix.writeBigUInt64LE(BigInt(text.length));
-  writeFileSync(path, Buffer.concat([prefix, text, bytes.subarray(8 + length)]));
-};
-
-const inDescription = (change: (json: Record<string, unknown>) => void) => (header: Header) => {
-  const json = JSON.parse(header.__metadata__.gateskip);
-  change(json);
-  header.__metadata__.gateskip = JSON.stringify(json);
-};
 
 const refused = (message: RegExp) => ({ code: 'GS_ADAPTER_INVALID', message: expect.stringMatching(message) });
 
@@ -163,7 +141,7 @@ describe('broken changes are refused when read', () => {
   type Backbone = { lora: { rank: number; alpha: unknown; matrices: Record<string, unknown> }; norms: unknown[] };
   const json = (change: (backbone: Backbone, head: Record<string, unknown>) => void) =>
     inDescription((head) => change(head.backbone as Backbone, head));
-  const tensor = (name: string, change: object | undefined) => (header: Header) => {
+  const tensor = (name: string, change: object | undefined) => (header: AdapterHeader) => {
     if (change) header[name] = { ...(header[name] as object), ...change };
     else delete header[name];
   };
@@ -188,7 +166,7 @@ describe('broken changes are refused when read', () => {
     ['a tensor of another shape', tensor('layers.1.mlpDown.loraUp', { shape: [16, 1] }), /shape \[16, 1\]/],
   ] as const)('%s', async (_name, change, message) => {
     await writeAdapter(path, changed(all));
-    rewrite(change);
+    rewriteHeader(path, change);
     await expect(readAdapter(path)).rejects.toMatchObject(refused(message));
   });
 

@@ -75,7 +75,7 @@ const withStrengths = (adapter: GateAdapter, strengths: readonly number[]): Gate
 
 /** What is changed in a sound adapter, and what the refusal must say. */
 const faults: readonly (readonly [string, (adapter: GateAdapter) => unknown, RegExp])[] = [
-  ['format version 3', (a) => ({ ...a, formatVersion: 3 }), /version 3/],
+  ['format version 4', (a) => ({ ...a, formatVersion: 4 }), /version 4/],
   ['fingerprint that is none', (a) => ({ ...a, modelFingerprint: 'x' }), /sha256/],
   [
     'more layers than gates',

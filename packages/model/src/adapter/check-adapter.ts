@@ -13,6 +13,8 @@ export interface AdapterHead extends Omit<GateAdapter, 'gates' | 'backbone'> {
   readonly spec: GateSpec;
   readonly hiddenSize: number;
   readonly hasStandIns: boolean;
+  /** Rank of the stand-ins' maps, where they have such. */
+  readonly standInRank?: number;
   readonly backbone?: BackboneHead;
 }
 
@@ -20,9 +22,11 @@ export interface AdapterHead extends Omit<GateAdapter, 'gates' | 'backbone'> {
 export function checkAdapterHead(value: unknown, fail: Fail): AdapterHead {
   const json = object(value, 'its description', fail);
   const { formatVersion } = json;
-  if (formatVersion !== 1 && formatVersion !== 2)
-    return fail(`it has format version ${printable(String(formatVersion))}; versions 1 and 2 are read.`);
-  if ((formatVersion === 2) !== (json.backbone !== undefined))
+  if (formatVersion !== 1 && formatVersion !== 2 && formatVersion !== 3)
+    return fail(`it has format version ${printable(String(formatVersion))}; versions 1 to 3 are read.`);
+  if ((formatVersion === 3) !== (json.standInRank !== undefined))
+    fail(`it has format version ${formatVersion} and ${formatVersion === 3 ? 'no ' : ''}maps of stand-ins; they make version 3.`);
+  if (formatVersion !== 3 && (formatVersion === 2) !== (json.backbone !== undefined))
     fail(`it has format version ${formatVersion} and ${formatVersion === 2 ? 'no ' : ''}backbone changes; they make version 2.`);
   const text = (key: string, from: Json = json): string => {
     const found = from[key];
@@ -34,6 +38,7 @@ export function checkAdapterHead(value: unknown, fail: Fail): AdapterHead {
   const layers = whole(json.layers, 'layers', 1, 4096, fail);
   const hiddenSize = whole(json.hiddenSize, 'hiddenSize', 1, 1 << 20, fail);
   if (typeof json.hasStandIns !== 'boolean') fail('"hasStandIns" is neither true nor false.');
+  if (json.standInRank !== undefined && !json.hasStandIns) fail('it has maps of stand-ins, but no stand-ins.');
   const source = object(json.provenance, '"provenance"', fail);
   const provenance: AdapterProvenance = {
     method: text('method', source),
@@ -51,6 +56,7 @@ export function checkAdapterHead(value: unknown, fail: Fail): AdapterHead {
     layers,
     hiddenSize,
     hasStandIns: json.hasStandIns as boolean,
+    ...(json.standInRank !== undefined && { standInRank: whole(json.standInRank, 'standInRank', 1, hiddenSize, fail) }),
     spec: checkSpec(json.spec, hiddenSize, fail),
     calibration: checkCalibration(json.calibration, 2 * layers, fail),
     provenance,

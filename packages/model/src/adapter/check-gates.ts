@@ -1,6 +1,6 @@
-import type { GateParameters, GateSet } from '@gateskip/gate';
+import type { GateParameters, GateSet, StandInMap } from '@gateskip/gate';
 import { checkFinite, type Fail } from './check-json.js';
-import { type GateField, gateShapes, valueCount } from './gate-shapes.js';
+import { type GateField, gateShapes, standInMapFields, valueCount } from './gate-shapes.js';
 
 /** Above this a float32 logistic function is 1 (below its negative, too small to matter): the gate says one thing only. */
 const saturation = 17;
@@ -33,10 +33,29 @@ export function checkGates(gates: GateSet, layers: number, fail: Fail): void {
   }
   if (spec.sharing === 'shared' && seen.size > 2)
     fail(`its gates are shared, yet there are ${seen.size} of them; one for attention and one for MLP are expected.`);
-  if (!gates.standIns) return;
+  if (!gates.standIns) {
+    if (gates.standInMaps) fail('it has maps of stand-ins, but no stand-ins.');
+    return;
+  }
   if (gates.standIns.length !== 2 * layers) fail(`it has ${gates.standIns.length} stand-ins, ${2 * layers} are needed.`);
   for (const [branch, standIn] of gates.standIns.entries()) {
     if (standIn.length !== hiddenSize) fail(`stand-in ${branch} has ${standIn.length} numbers, ${hiddenSize} are needed.`);
     checkFinite(standIn, `stand-in ${branch}`, fail);
+  }
+  if (gates.standInMaps) checkStandInMaps(gates.standInMaps, layers, hiddenSize, fail);
+}
+
+/** One map per branch, of the first one's rank. */
+function checkStandInMaps(maps: readonly StandInMap[], layers: number, d: number, fail: Fail): void {
+  if (maps.length !== 2 * layers) fail(`it has ${maps.length} maps of stand-ins, ${2 * layers} are needed.`);
+  const rank = (maps[0] as StandInMap).down.length / d;
+  if (!Number.isInteger(rank) || rank < 1 || rank > d)
+    fail(`the rank of its stand-ins is ${rank}; a whole number from 1 to ${d} is needed.`);
+  for (const [branch, map] of maps.entries()) {
+    for (const field of standInMapFields) {
+      if (map[field].length !== rank * d)
+        fail(`"${field}" of stand-in ${branch} has ${map[field].length} numbers, rank ${rank} needs ${rank * d}.`);
+      checkFinite(map[field], `"${field}" of stand-in ${branch}`, fail);
+    }
   }
 }

@@ -18,8 +18,11 @@ export interface AdapterProvenance {
 
 /** A gate adapter: gates (and stand-ins) for one model, what it changes in the model, and how scores map to budgets. */
 export interface GateAdapter {
-  /** Version of the file layout; the writer sets it: 2 where there are backbone changes, which readers of 1 alone refuse. */
-  readonly formatVersion: 1 | 2;
+  /**
+   * Version of the file layout; the writer sets it: 3 where stand-ins have maps, else 2 where there are backbone changes, which readers of
+   * lower versions refuse.
+   */
+  readonly formatVersion: 1 | 2 | 3;
   readonly name: string;
   /** {@link Model.fingerprint} of the model it was made for. */
   readonly modelFingerprint: string;

@@ -1,4 +1,4 @@
-import type { GateParameters, GateSpec } from '@gateskip/gate';
+import type { GateParameters, GateSpec, StandInMap } from '@gateskip/gate';
 
 export type GateField = keyof GateParameters;
 
@@ -41,3 +41,17 @@ export const gatePrefix = (spec: GateSpec, branch: number): string =>
   spec.sharing === 'separate' ? `branches.${branch}` : branch % 2 === 0 ? 'shared.attention' : 'shared.mlp';
 
 export const standInName = (branch: number): string => `branches.${branch}.standIn`;
+
+/** Where a branch's map of its stand-in lies. */
+export const standInMapNames = (branch: number): Record<keyof StandInMap, string> => ({
+  down: `branches.${branch}.standInDown`,
+  up: `branches.${branch}.standInUp`,
+});
+
+export const standInMapShapes = (rank: number, d: number): Record<keyof StandInMap, readonly number[]> => ({
+  down: [rank, d],
+  up: [d, rank],
+});
+
+/** The two arrays of such a map. */
+export const standInMapFields = ['down', 'up'] as const satisfies readonly (keyof StandInMap)[];

@@ -1,4 +1,4 @@
-import type { GateParameters } from '@gateskip/gate';
+import type { GateParameters, StandInMap } from '@gateskip/gate';
 import { InvalidModelError, printable } from '../errors.js';
 import { OpenFiles } from '../file/file-model.js';
 import { dequantize } from '../formats/dequantize.js';
@@ -12,7 +12,16 @@ import { checkGates } from './check-gates.js';
 import { checkFinite } from './check-json.js';
 import { AdapterInvalidError } from './errors.js';
 import type { GateAdapter } from './gate-adapter.js';
-import { type GateField, gatePrefix, gateShapes, standInName, valueCount } from './gate-shapes.js';
+import {
+  type GateField,
+  gatePrefix,
+  gateShapes,
+  standInMapFields,
+  standInMapNames,
+  standInMapShapes,
+  standInName,
+  valueCount,
+} from './gate-shapes.js';
 import { metadataKey } from './write-adapter.js';
 
 /**
@@ -54,12 +63,14 @@ function description(file: SafetensorsHeader, fail: (message: string) => never):
 }
 
 function expectedShapes(head: AdapterHead): Map<string, readonly number[]> {
-  const { spec, hiddenSize, layers, hasStandIns } = head;
+  const { spec, hiddenSize, layers, hasStandIns, standInRank: rank } = head;
   const shapes = backboneShapes(head);
   const gate = gateShapes(spec, hiddenSize);
   for (let branch = 0; branch < 2 * layers; branch++) {
     for (const [field, shape] of gate) shapes.set(`${gatePrefix(spec, branch)}.${field}`, shape);
     if (hasStandIns) shapes.set(standInName(branch), [hiddenSize]);
+    for (const field of rank === undefined ? [] : standInMapFields)
+      shapes.set(standInMapNames(branch)[field], standInMapShapes(rank as number, hiddenSize)[field]);
   }
   return shapes;
 }
@@ -97,7 +108,7 @@ async function readTensor(files: OpenFiles, file: SafetensorsFile, name: string)
 }
 
 function assemble(head: AdapterHead, values: ReadonlyMap<string, Float32Array>): GateAdapter {
-  const { spec, hiddenSize, hasStandIns, backbone, ...rest } = head;
+  const { spec, hiddenSize, hasStandIns, standInRank, backbone, ...rest } = head;
   const branches = Array.from({ length: 2 * head.layers }, (_, branch) => branch);
   const byPrefix = new Map<string, GateParameters>();
   const gates = branches.map((branch) => {
@@ -114,8 +125,14 @@ function assemble(head: AdapterHead, values: ReadonlyMap<string, Float32Array>):
     return gate;
   });
   const standIns = hasStandIns ? { standIns: branches.map((branch) => values.get(standInName(branch)) as Float32Array) } : {};
+  const maps = standInRank === undefined ? {} : { standInMaps: branches.map((branch) => standInMap(branch, values)) };
   const changes = backbone && { backbone: assembleBackbone(backbone, head.layers, values) };
-  return { ...rest, gates: { spec, hiddenSize, gates, ...standIns }, ...changes };
+  return { ...rest, gates: { spec, hiddenSize, gates, ...standIns, ...maps }, ...changes };
+}
+
+function standInMap(branch: number, values: ReadonlyMap<string, Float32Array>): StandInMap {
+  const names = standInMapNames(branch);
+  return { down: values.get(names.down) as Float32Array, up: values.get(names.up) as Float32Array };
 }
 
 function assembleBackbone({ lora, norms }: BackboneHead, layers: number, values: ReadonlyMap<string, Float32Array>): BackboneChanges {
