@@ -97,6 +97,7 @@ async function savedByAsking(curve, ask, run) {
       shape: runner.config,
       budget: { net: 1 - ask },
       gates: adapter.gates.spec,
+      standInMacs: run.standInMacs,
       ...(adapter.calibration && { calibration: adapter.calibration }),
       ...(curve.options && { options: curve.options }),
       ...(curve.profile && { profile: run.profile }),

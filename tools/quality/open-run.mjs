@@ -37,7 +37,7 @@ export const OWN_WINDOW = 128;
 /** Loads everything that pieces of work share, and makes what is made once. @param {RunOptions} options */
 export async function openRun(options) {
   const { data, items, textTokens, window, out, signal, log } = options;
-  const [modelPackage, { cpuBackend }, { createEngine }, evaluation, scheduler, train, bundled] = await loadPackages([
+  const [modelPackage, { cpuBackend }, { createEngine }, evaluation, scheduler, train, bundled, { standInMacs }] = await loadPackages([
     'model',
     'backend-cpu',
     'engine',
@@ -45,6 +45,7 @@ export async function openRun(options) {
     'scheduler',
     'train',
     'adapter-smollm2-135m-instruct',
+    'gate',
   ]);
   const model = await modelPackage.loadModel(options.model);
   const { threads } = options;
@@ -81,7 +82,19 @@ export async function openRun(options) {
     keepSettings(join(out, 'settings.json'), settings);
     const packages = { evaluation, scheduler, train };
     const engines = { denseEngine, runner: engine.runner, denseRunner: denseEngine === engine ? undefined : denseEngine.runner };
-    const common = { ...packages, ...engines, model, adapter, openAdapter, openEngine, options, seed: SEED, text, close };
+    const common = {
+      ...packages,
+      ...engines,
+      model,
+      adapter,
+      standInMacs: standInMacs(adapter?.gates),
+      openAdapter,
+      openEngine,
+      options,
+      seed: SEED,
+      text,
+      close,
+    };
     const profile = adapter && (await keepProfile(join(out, 'profile.json'), common, log));
     const own = await keepOwnText(join(out, 'answers.json'), common, log);
     const tasks = [];

@@ -15,6 +15,7 @@ export async function ownPerplexity({ policy: name, budget, policyOptions }, run
       shape: runner.config,
       budget,
       gates: adapter.gates.spec,
+      standInMacs: run.standInMacs,
       ...(adapter.calibration && { calibration: adapter.calibration }),
       ...(policyOptions && { options: policyOptions }),
     });

@@ -1,5 +1,5 @@
 import { UnsupportedError } from '@gateskip/errors';
-import type { KvMode, ModelShape, Plan } from '@gateskip/gate';
+import { type KvMode, type ModelShape, type Plan, standInMacs } from '@gateskip/gate';
 import type { GateAdapter } from '@gateskip/model';
 import {
   type BranchProfile,
@@ -52,6 +52,7 @@ export class SkipControl {
       shape,
       budget,
       gates: adapter?.gates.spec,
+      standInMacs: standInMacs(adapter?.gates),
       calibration: adapter?.calibration,
       profile,
       options,

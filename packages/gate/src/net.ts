@@ -13,6 +13,8 @@ export interface NetOptions {
   readonly kv: KvMode;
   /** Branches whose rule compares scores (1), hence pay a gate even where it does not multiply: [2L]. Default: all. */
   readonly scored?: ArrayLike<number>;
+  /** MACs of a skipping row's stand-in in one branch; default 0. */
+  readonly standInMacs?: number;
 }
 
 /** MACs of one row, dense, in one branch at a context. */
@@ -28,11 +30,11 @@ export function denseRowMacs(shape: ModelShape, context: number): number {
 
 /**
  * Expected share of the dense layer MACs that is spent when each branch skips a share of its rows at random: branches,
- * K and V of skipping rows, the core over the rows that are left, and the gates. With `absent`, a layer that skips a
+ * K and V of skipping rows and their stand-ins, the core over the rows that are left, and the gates. With `absent`, a layer that skips a
  * share p keeps `1 + (context - 1) (1 - p)` visible rows on average. Undefined `gates` cost nothing.
  */
 export function netFromSkips(shape: ModelShape, gates: GateSpec | undefined, options: NetOptions): number {
-  const { skipShares, context, kv, scored } = options;
+  const { skipShares, context, kv, scored, standInMacs = 0 } = options;
   const branches = branchCount(shape);
   if (skipShares.length !== branches) throw new ShapeMismatchError('Skip shares', [branches], [skipShares.length]);
   if (scored !== undefined && scored.length !== branches) throw new ShapeMismatchError('Scored branches', [branches], [scored.length]);
@@ -45,6 +47,7 @@ export function netFromSkips(shape: ModelShape, gates: GateSpec | undefined, opt
     if (!(skip >= 0 && skip <= 1)) throw new InvalidArgumentError(`Skip share of branch ${branch} must be in 0..1, got ${skip}.`);
     if (scored === undefined || scored[branch]) spent += gate;
     else if (gates?.multiplies === true) spent += gate * (1 - skip);
+    spent += skip * standInMacs;
     if (branchKind(branch) === 'mlp') {
       spent += (1 - skip) * costs.mlp;
       continue;

@@ -16,6 +16,8 @@ export interface PlanRows {
   readonly keptRows: Uint8Array;
   /** K/V rows that each layer holds before these rows: [L]. Default: `position` everywhere. */
   readonly kvRowsBefore?: ArrayLike<number>;
+  /** MACs of a skipping row's stand-in in one branch; default 0, as where the plan gives none. */
+  readonly standInMacs?: number;
 }
 
 /** Layer MACs, without embedding and head; exact integers. */
@@ -35,7 +37,7 @@ export interface PlanMacs {
  * @throws ShapeMismatchError, InvalidArgumentError
  */
 export function planMacs(what: PlanRows): PlanMacs {
-  const { shape, gates, plan, position, rows, keptRows } = what;
+  const { shape, gates, plan, position, rows, keptRows, standInMacs = 0 } = what;
   check(what);
   const costs = rowCosts(shape);
   const gate = gates === undefined || plan.scorer !== 'gate' ? 0 : gateMacs(gates, shape.hiddenSize);
@@ -57,6 +59,7 @@ export function planMacs(what: PlanRows): PlanMacs {
       const runs = kept ? Math.max(1, times) : 0;
       if (scored) spent += gate;
       else if (gates?.multiplies === true) spent += runs * gate;
+      if (!kept) spent += standInMacs;
       if (!attention) {
         spent += runs * costs.mlp;
         dense += costs.mlp;

@@ -10,7 +10,8 @@ export function uniformHeld(shape: ModelShape, gates: GateSpec | undefined, opti
   if (axis === 'skip') return (share * options.unprotected) / branchCount(shape);
   const scored = Array.from(options.isProtected, (flag) => 1 - flag);
   const skipShares = scored.map((flag) => share * flag);
-  return 1 - netFromSkips(shape, gates, { skipShares, scored, context: options.contextTokens, kv: options.kv });
+  const { contextTokens: context, kv, standInMacs } = options;
+  return 1 - netFromSkips(shape, gates, { skipShares, scored, context, kv, standInMacs });
 }
 
 /**

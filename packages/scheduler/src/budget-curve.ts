@@ -30,11 +30,11 @@ export function budgetCurve(
   shape: ModelShape,
   gates: GateSpec | undefined,
   calibration: Calibration,
-  options: Pick<CommonOptions, 'isProtected' | 'unprotected' | 'kv' | 'contextTokens'>,
+  options: Pick<CommonOptions, 'isProtected' | 'unprotected' | 'kv' | 'contextTokens' | 'standInMacs'>,
   axis: Axis,
 ): BudgetCurve {
   checkCurve(calibration);
-  const { isProtected, unprotected, kv, contextTokens } = options;
+  const { isProtected, unprotected, kv, contextTokens, standInMacs } = options;
   const branches = branchCount(shape);
   const costs = rowCosts(shape);
   const dense = denseRowMacs(shape, contextTokens);
@@ -50,7 +50,7 @@ export function budgetCurve(
       if (axis === 'skip') value -= share / branches;
       else {
         const kvCost = branch % 2 === 0 && kv === 'project' ? costs.kvProjections : 0;
-        value -= (share * (branchMacs(shape, branch, contextTokens) - kvCost) - gate) / dense;
+        value -= (share * (branchMacs(shape, branch, contextTokens) - kvCost - standInMacs) - gate) / dense;
       }
     }
     values.push(Math.max(value, values.at(-1) ?? value));
@@ -60,7 +60,7 @@ export function budgetCurve(
   const everything =
     axis === 'skip'
       ? unprotected / branches
-      : 1 - netFromSkips(shape, gates, { skipShares, scored: skipShares, context: contextTokens, kv });
+      : 1 - netFromSkips(shape, gates, { skipShares, scored: skipShares, context: contextTokens, kv, standInMacs });
   return {
     thresholds: [...calibration.curve.map((knot) => knot.threshold), 1],
     values: [...values, Math.max(everything, measuredEnd)],

@@ -11,6 +11,8 @@ export interface PaceSettings {
   readonly allowed: number;
   readonly kv: KvMode;
   readonly pinnedTokens: number;
+  /** Of a dropped branch's stand-in. */
+  readonly standInMacs: number;
 }
 
 /** Positions that are planned for at most: longer than any context, and short of running for ever. */
@@ -82,7 +84,7 @@ export class LadderPace {
   }
 
   #cost(position: number, level: number): RowCost {
-    const { shape, ladder, axis, kv } = this.#settings;
-    return rowCost(shape, ladder.dropped(level), { axis, kv, position, kvRows: this.#kvRows });
+    const { shape, ladder, axis, kv, standInMacs } = this.#settings;
+    return rowCost(shape, ladder.dropped(level), { axis, kv, standInMacs, position, kvRows: this.#kvRows });
   }
 }

@@ -25,9 +25,9 @@ export function ladderPolicy(factory: PolicyFactory, context: PolicyContext, lad
   if (target.value <= 0) return fixedPolicy(factory, context, densePlan(branches), 0);
   const ladder = ladderOf(options);
   const isFree = ladder.dropped(ladder.top);
-  checkReach(factory.name, shape, options.kv, isFree, target);
-  const { kv, pinnedTokens, standIns } = options;
-  const pace = new LadderPace({ shape, ladder, axis: target.axis, allowed: 1 - target.value, kv, pinnedTokens });
+  checkReach(factory.name, shape, options, isFree, target);
+  const { kv, pinnedTokens, standIns, standInMacs } = options;
+  const pace = new LadderPace({ shape, ladder, axis: target.axis, allowed: 1 - target.value, kv, pinnedTokens, standInMacs });
   const rules = Array.from(isFree, (flag): Rule => (flag ? 'threshold' : 'keep'));
   const values = new Float32Array(branches).fill(0.5);
   const plan = (position: number, rows: number): Plan => {

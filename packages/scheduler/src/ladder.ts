@@ -33,12 +33,12 @@ export interface RowCost {
 export function rowCost(
   shape: ModelShape,
   dropped: Uint8Array,
-  { axis, kv, position, kvRows }: { axis: Axis; kv: KvMode; position: number; kvRows: readonly number[] },
+  { axis, kv, standInMacs, position, kvRows }: { axis: Axis; kv: KvMode; standInMacs: number; position: number; kvRows: readonly number[] },
 ): RowCost {
   const branches = branchCount(shape);
   const plan = { scorer: 'none', rules: new Array<Rule>(branches).fill('keep'), values: new Float32Array(branches), kv } as const;
   const keptRows = dropped.map((flag) => 1 - flag);
-  const { spent, dense, kvRowsAfter } = planMacs({ shape, plan, position, rows: 1, keptRows, kvRowsBefore: kvRows });
+  const { spent, dense, kvRowsAfter } = planMacs({ shape, plan, position, rows: 1, keptRows, kvRowsBefore: kvRows, standInMacs });
   if (axis === 'saved') return { spent, dense, kvRows: kvRowsAfter };
   return { spent: keptRows.reduce((sum, flag) => sum + flag, 0), dense: branches, kvRows: kvRowsAfter };
 }

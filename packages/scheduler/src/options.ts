@@ -14,6 +14,8 @@ export interface CommonOptions {
   readonly kv: KvMode;
   /** `{ standIns }` where the option is given, to spread into plans. */
   readonly standIns: Pick<Plan, 'standIns'>;
+  /** What a skipping token's stand-in costs in one branch; 0 where the option says that there is none. */
+  readonly standInMacs: number;
   /** Tokens of context at which costs by formula are taken. */
   readonly contextTokens: number;
   readonly intervals: Intervals;
@@ -64,6 +66,7 @@ export function readOptions(context: PolicyContext, more: readonly string[] = []
     pinnedTokens: readInteger(options, 'pinnedTokens', 0, 65_536) ?? calibration?.pinnedTokens ?? 1,
     kv: kv as KvMode,
     standIns: standIns === undefined ? {} : { standIns },
+    standInMacs: standIns === false ? 0 : (context.standInMacs ?? 0),
     contextTokens: readInteger(options, 'contextTokens', 1, 2 ** 24) ?? 512,
     intervals: readIntervals(options.interval),
   };

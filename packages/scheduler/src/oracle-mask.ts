@@ -10,6 +10,8 @@ export interface OracleText {
   readonly isProtected: Uint8Array;
   readonly pinnedTokens: number;
   readonly kv: KvMode;
+  /** Of a skipping token's stand-in in one branch; default 0. */
+  readonly standInMacs?: number;
   readonly axis: Axis;
   /** Share that may be spent. */
   readonly allowed: number;
@@ -21,7 +23,7 @@ export interface OracleText {
  * @returns [2L, tokens], 1 = kept, 0 = skips; undefined where even all of them are too few
  */
 export function oracleMask(text: OracleText): Float32Array | undefined {
-  const { shape, scores, isProtected, pinnedTokens, kv, axis, allowed } = text;
+  const { shape, scores, isProtected, pinnedTokens, kv, standInMacs = 0, axis, allowed } = text;
   const branches = branchCount(shape);
   const tokens = scores.length / branches;
   if (!Number.isInteger(tokens) || tokens < 1) throw new ShapeMismatchError('Scores of the text', [branches, 1], [scores.length]);
@@ -30,7 +32,7 @@ export function oracleMask(text: OracleText): Float32Array | undefined {
   for (let branch = 0; branch < branches; branch++) {
     for (let token = pinnedTokens; token < tokens && !isProtected[branch]; token++) {
       const at = branch * tokens + token;
-      price[at] = scores[at]! / (axis === 'skip' ? 1 : savedMacs(shape, branch, token + 1, kv));
+      price[at] = scores[at]! / (axis === 'skip' ? 1 : savedMacs(shape, branch, token + 1, kv) - standInMacs);
       if (!Number.isNaN(price[at])) order.push(at);
     }
   }
@@ -50,7 +52,7 @@ export function oracleMask(text: OracleText): Float32Array | undefined {
     if (axis === 'skip') return branches * (tokens - pinned) - count <= allowed * branches * (tokens - pinned) * (1 + 1e-12);
     kept.fill(1);
     for (let i = 0; i < count; i++) kept[order[i]!] = 0;
-    const { spent, dense } = planMacs({ shape, plan, position: 0, rows: tokens, keptRows: kept });
+    const { spent, dense } = planMacs({ shape, plan, position: 0, rows: tokens, keptRows: kept, standInMacs });
     return spent - ofPinned <= allowed * (dense - ofPinned);
   };
   if (tokens > pinned && !fits(order.length)) return undefined;

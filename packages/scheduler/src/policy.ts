@@ -15,6 +15,8 @@ export interface PolicyContext {
   readonly shape: ModelShape;
   readonly budget: Budget;
   readonly gates?: GateSpec;
+  /** MACs of a skipping token's stand-in in one branch (`standInMacs` of @gateskip/gate); default 0. */
+  readonly standInMacs?: number;
   readonly calibration?: Calibration;
   /** Measurements of the dense model, `gateskip profile` makes them. */
   readonly profile?: BranchProfile;

@@ -29,8 +29,8 @@ describe('stand-ins', () => {
   it('lower the loss that a skip means, on average', () => {
     const standIn = meanStandIn(traces, 0, new Float64Array(rows), 1);
     const mean = (values: Float64Array): number => values.slice(0, 50).reduce((sum, value, row) => sum + value * (1 + row), 0) / 50;
-    expect(mean(relativeLoss(traces, 0, standIn))).toBeLessThan(mean(relativeLoss(traces, 0, new Float32Array(2))));
-    const first = relativeLoss(traces, 0, new Float32Array(2))[3] as number;
+    expect(mean(relativeLoss(traces, 0, { vector: standIn }))).toBeLessThan(mean(relativeLoss(traces, 0, { vector: new Float32Array(2) })));
+    const first = relativeLoss(traces, 0, { vector: new Float32Array(2) })[3] as number;
     expect(first).toBeCloseTo(((outputs[6] as number) ** 2 + (outputs[7] as number) ** 2) / 4, 14);
   });
 });

@@ -94,7 +94,7 @@ export async function startEndpoint(options) {
 
 /** @param {EndpointOptions} options */
 async function loadRunner({ model: reference, threads, budget, policy: policyName, adapter: adapterPath }) {
-  const [{ loadModel, readAdapter, assertAdapterFits }, { cpuBackend }, { branchCount, densePlan }, scheduler] = await Promise.all([
+  const [{ loadModel, readAdapter, assertAdapterFits }, { cpuBackend }, { branchCount, densePlan, standInMacs }, scheduler] = await Promise.all([
     import('../../../packages/model/dist/index.js'),
     import('../../../packages/backend-cpu/dist/index.js'),
     import('../../../packages/gate/dist/index.js'),
@@ -114,6 +114,7 @@ async function loadRunner({ model: reference, threads, budget, policy: policyNam
           shape: model.config,
           budget: scheduler.parseBudget(budget),
           gates: adapter.gates.spec,
+          standInMacs: standInMacs(adapter.gates),
           ...(adapter.calibration && { calibration: adapter.calibration }),
         });
   return { model, runner, policy, densePlan: densePlan(branchCount(model.config)) };

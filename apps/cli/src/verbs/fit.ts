@@ -30,6 +30,7 @@ export interface FitVerbOptions extends Omit<ModelOptions, 'adapter' | 'allowOth
   readonly protect?: readonly number[];
   readonly pinned?: number;
   readonly rounds?: number;
+  readonly standInRank?: number;
   readonly curveTokens?: number;
   readonly qualityRows?: number;
   readonly memoryMib?: number;
@@ -40,6 +41,7 @@ const phaseWords: Readonly<Record<FitPhase, string>> = {
   trace: 'Running the dense model',
   gates: 'Fitting gates',
   weights: 'Weighing branches',
+  'stand-ins': 'Fitting stand-ins',
   curve: 'Measuring the curve',
 };
 
@@ -113,7 +115,7 @@ async function importedGates(path: string, { config }: Model, output: Output): P
 }
 
 function fitOptions(options: FitVerbOptions): FitOptions {
-  const { tokens, window, seed, kv, protect, pinned, rounds, curveTokens, qualityRows, memoryMib } = options;
+  const { tokens, window, seed, kv, protect, pinned, rounds, standInRank, curveTokens, qualityRows, memoryMib } = options;
   const given = {
     tokens,
     windowTokens: window,
@@ -122,6 +124,7 @@ function fitOptions(options: FitVerbOptions): FitOptions {
     protectedBranches: protect,
     pinnedTokens: pinned,
     rounds,
+    standInRank,
     curveTokens,
     qualityRows,
     memoryBytes: memoryMib === undefined ? undefined : memoryMib * 1048576,

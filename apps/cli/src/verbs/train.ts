@@ -46,6 +46,7 @@ const phaseWords: Readonly<Record<TrainPhase, string>> = {
   trace: 'Fitting the start: running the dense model',
   gates: 'Fitting the start: gates',
   weights: 'Fitting the start: weighing branches',
+  'stand-ins': 'Fitting the start: stand-ins',
   curve: 'Fitting the start: curve',
   load: 'Loading the trainer',
   look: 'Looking at the held-out curve',

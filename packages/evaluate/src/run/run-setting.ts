@@ -1,4 +1,4 @@
-import type { ModelShape } from '@gateskip/gate';
+import { type ModelShape, standInMacs } from '@gateskip/gate';
 import type { GateAdapter } from '@gateskip/model';
 import { type BranchProfile, type Budget, createPolicy, defaultPolicyName, formatBudget, type Policy, policies } from '@gateskip/scheduler';
 
@@ -33,7 +33,7 @@ export function policyOf(setting: RunSetting, shape: ModelShape, adapter: GateAd
   return createPolicy(policy, {
     shape,
     budget,
-    ...(adapter && { gates: adapter.gates.spec }),
+    ...(adapter && { gates: adapter.gates.spec, standInMacs: standInMacs(adapter.gates) }),
     ...(adapter?.calibration && { calibration: adapter.calibration }),
     ...(policyOptions && { options: policyOptions }),
     ...(profile && { profile }),

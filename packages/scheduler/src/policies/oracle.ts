@@ -32,11 +32,11 @@ export const oracle: PolicyFactory = {
     const branches = branchCount(shape);
     const target = resolveTarget(context, options.contextTokens);
     if (target.value <= 0) return fixedPolicy(oracle, context, densePlan(branches), 0);
-    const { isProtected, kv, pinnedTokens, standIns } = options;
+    const { isProtected, kv, pinnedTokens, standIns, standInMacs } = options;
     checkReach(
       oracle.name,
       shape,
-      kv,
+      options,
       isProtected.map((flag) => 1 - flag),
       target,
     );
@@ -79,7 +79,16 @@ export const oracle: PolicyFactory = {
         checkStart(start);
         const { scores } = start;
         if (scores === undefined) throw new PolicyNeedsError(oracle.name, 'scores');
-        const mask = oracleMask({ shape, scores, isProtected, pinnedTokens, kv, axis: target.axis, allowed: 1 - target.value });
+        const mask = oracleMask({
+          shape,
+          scores,
+          isProtected,
+          pinnedTokens,
+          kv,
+          standInMacs,
+          axis: target.axis,
+          allowed: 1 - target.value,
+        });
         if (mask === undefined) throw unreachable(oracle.name, target, 0, 'too many scores of the text are not numbers');
         return sequence(mask, 0);
       },

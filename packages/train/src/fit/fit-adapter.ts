@@ -8,10 +8,11 @@ import { branchWeights, measureBranchDamage } from './branch-weights.js';
 import { type MeasuredKnot, measureCurve } from './calibrate.js';
 import { checkTraceMemory, collectTraces } from './collect-traces.js';
 import { draftAdapter, withRunner } from './draft-adapter.js';
-import { fitBranchRows, scaleRows, standInsAt } from './fit-gates.js';
+import { fitBranchRows, mappedStandInsAt, scaleRows, standInsAt } from './fit-gates.js';
 import { type FitOptions, type ResolvedFitOptions, resolveFitOptions } from './fit-options.js';
 import { quantilesOf, thresholdsAt } from './quantiles.js';
 import { sigmoidScores, toGateSet } from './score-scale.js';
+import type { BranchStandIn } from './stand-ins.js';
 import { count, cutWindows, spread } from './windows.js';
 
 export interface FitRequest {
@@ -88,7 +89,7 @@ function freeBranches(config: ModelConfig, { protectedBranches }: ResolvedFitOpt
 /**
  * Fits scalar gates, stand-ins and the calibrated curve to a model without training it (no back-propagation): a dense
  * pass, a least squares row per branch for what a skip would lose relative to the stream, each branch's weight measured
- * by leaving it out, stand-ins averaged over the rows that would skip, and a curve measured while really skipping.
+ * by leaving it out, stand-ins regressed on the input of the rows that would skip, and a curve measured while really skipping.
  * The same input gives the same adapter on a deterministic backend.
  *
  * @throws TooLittleTextError, InsufficientMemoryError, NonFiniteTraceError, NothingToFitError, InvalidArgumentError,
@@ -122,14 +123,14 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   const perMac = inverseCosts(config, options);
   const powered = (factors: readonly number[]): number[] => factors.map((factor) => factor ** options.lossPower);
   const steps = { done: 0, total: branches * (options.rounds + 1) };
-  const fitRound = async (standIns: readonly Float32Array[]) => {
+  const fitRound = async (standIns: readonly BranchStandIn[]) => {
     const fitted = await fitBranchRows(traces, standIns, options.maxIterations, pacer, steps, options.lossPower, options.weightShare);
     steps.done += branches;
     return fitted;
   };
-  const none: Float32Array[] = Array.from({ length: branches }, () => new Float32Array(config.hiddenSize));
+  const none: BranchStandIn[] = Array.from({ length: branches }, () => ({ vector: new Float32Array(config.hiddenSize) }));
   let fitted = await fitRound(none);
-  let standIns: readonly Float32Array[] = none;
+  let standIns: readonly BranchStandIn[] = none;
   for (let round = 1; round < options.rounds; round++) {
     standIns = standInsAt(traces, scaleRows(fitted.rows, powered(perMac)), free, options.standInShare);
     fitted = await fitRound(standIns);
@@ -145,7 +146,9 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   fitted = await fitRound(standIns);
   pacer.report('gates', steps.total, steps.total);
   const scaled = scaleRows(fitted.rows, factors);
-  const gates = toGateSet(scaled, predict(traces, scaled), free, standInsAt(traces, scaled, free, options.standInShare), highShare);
+  // Maps come last: gates that are fitted to what maps leave of the rows they were fitted to are a little worse on others.
+  standIns = await mappedStandInsAt(traces, scaled, free, options.standInShare, options.standInRank, pacer);
+  const gates = toGateSet(scaled, predict(traces, scaled), free, standIns, highShare);
   const scores = sigmoidScores(gates, traces.inputs, traces.rows);
   gatesMs += clock.lap();
 

@@ -2,7 +2,8 @@ import type { Pacer } from '../progress.js';
 import { type BranchRow, pooledQuantile, predict, predictBranch } from './branch-scores.js';
 import type { Traces } from './collect-traces.js';
 import { fitLinear } from './linear-fit.js';
-import { meanStandIn, relativeLoss } from './stand-ins.js';
+import { fitStandInMap } from './stand-in-maps.js';
+import { type BranchStandIn, meanStandIn, relativeLoss } from './stand-ins.js';
 
 export interface FittedBranches {
   /** Predicts the relative loss of a skip; not weighted, not divided by cost. */
@@ -15,7 +16,7 @@ export interface FittedBranches {
 /** The least squares row of each branch for the relative loss under the stand-ins given to the power given. */
 export async function fitBranchRows(
   traces: Traces,
-  standIns: readonly Float32Array[],
+  standIns: readonly BranchStandIn[],
   maxIterations: number,
   pacer: Pacer,
   step: { readonly done: number; readonly total: number },
@@ -27,7 +28,7 @@ export async function fitBranchRows(
   const meanLoss: number[] = [];
   for (let branch = 0; branch < traces.inputs.length; branch++) {
     pacer.report('gates', step.done + branch, step.total);
-    const losses = relativeLoss(traces, branch, standIns[branch] as Float32Array);
+    const losses = relativeLoss(traces, branch, standIns[branch] as BranchStandIn);
     const targets = losses.map((loss) => loss ** power);
     const fit = await fitLinear(traces.inputs[branch] as Float32Array, targets, traces.fitRows, traces.size, maxIterations, pacer);
     const correction = power === 1 ? 1 : meanCorrection(traces, branch, fit, losses, power);
@@ -77,8 +78,31 @@ export function scaleRows(rows: readonly BranchRow[], factors: readonly number[]
 }
 
 /** The stand-ins for the rows that would skip with these gates where `share` of the free branches' rows skip. */
-export function standInsAt(traces: Traces, scaled: readonly BranchRow[], free: readonly number[], share: number): Float32Array[] {
+export function standInsAt(traces: Traces, scaled: readonly BranchRow[], free: readonly number[], share: number): BranchStandIn[] {
   const scores = predict(traces, scaled);
   const threshold = pooledQuantile(scores, free, share);
-  return scores.map((each, branch) => meanStandIn(traces, branch, each, threshold));
+  return scores.map((each, branch) => ({ vector: meanStandIn(traces, branch, each, threshold) }));
+}
+
+/** The same with maps of a rank; branches that never skip get such of zeros. */
+export async function mappedStandInsAt(
+  traces: Traces,
+  scaled: readonly BranchRow[],
+  free: readonly number[],
+  share: number,
+  rank: number,
+  pacer: Pacer,
+): Promise<BranchStandIn[]> {
+  const vectors = standInsAt(traces, scaled, free, share);
+  if (rank === 0) return vectors;
+  const scores = predict(traces, scaled);
+  const threshold = pooledQuantile(scores, free, share);
+  const made: BranchStandIn[] = [];
+  for (const [branch, { vector }] of vectors.entries()) {
+    pacer.report('stand-ins', branch, vectors.length);
+    const limit = free.includes(branch) ? threshold : Number.NEGATIVE_INFINITY;
+    made.push(await fitStandInMap(traces, branch, scores[branch] as Float64Array, limit, vector, rank, pacer));
+  }
+  pacer.report('stand-ins', vectors.length, vectors.length);
+  return made;
 }

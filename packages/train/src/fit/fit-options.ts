@@ -16,6 +16,11 @@ export interface FitOptions {
   readonly protectedBranches?: readonly number[];
   /** Share of branch-token evaluations skipping at which the stand-ins are averaged; default 0.3. */
   readonly standInShare?: number;
+  /**
+   * Rank of the stand-ins' maps: stand-ins then follow the token, at `2 d rank` MACs for each skip. 0: vectors alone. Default 16, at most
+   * the width.
+   */
+  readonly standInRank?: number;
   /** The gates predict the loss of a skip to this power, 0.1..1: below 1 large losses count less. Default 0.5. */
   readonly lossPower?: number;
   /** Rounds of gates and stand-ins, each before the branch weights are measured; one more follows. Default 1. */
@@ -41,7 +46,10 @@ export type ResolvedFitOptions = Required<FitOptions>;
 const CURVE_SHARES = [0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.37, 0.45, 0.55, 0.65, 0.75, 0.85];
 
 /** Fills in defaults. @throws InvalidArgumentError naming the option and its range */
-export function resolveFitOptions(options: FitOptions, shape: { layers: number; contextLength: number }): ResolvedFitOptions {
+export function resolveFitOptions(
+  options: FitOptions,
+  shape: { layers: number; contextLength: number; hiddenSize: number },
+): ResolvedFitOptions {
   const branches = 2 * shape.layers;
   const resolved: ResolvedFitOptions = {
     tokens: options.tokens ?? 8192,
@@ -51,6 +59,7 @@ export function resolveFitOptions(options: FitOptions, shape: { layers: number; 
     pinnedTokens: options.pinnedTokens ?? 4,
     protectedBranches: options.protectedBranches ?? defaultProtected(branches),
     standInShare: options.standInShare ?? 0.3,
+    standInRank: options.standInRank ?? Math.min(16, shape.hiddenSize),
     lossPower: options.lossPower ?? 0.5,
     rounds: options.rounds ?? 1,
     weightTokens: options.weightTokens ?? 512,
@@ -66,6 +75,7 @@ export function resolveFitOptions(options: FitOptions, shape: { layers: number; 
   within('heldOutShare', resolved.heldOutShare, 0.02, 0.5);
   whole('pinnedTokens', resolved.pinnedTokens, 0, 15);
   within('standInShare', resolved.standInShare, 0.01, 0.99);
+  whole('standInRank', resolved.standInRank, 0, shape.hiddenSize);
   within('lossPower', resolved.lossPower, 0.1, 1);
   whole('rounds', resolved.rounds, 1, 16);
   whole('weightTokens', resolved.weightTokens, 0, 65_536);

@@ -1,6 +1,7 @@
 import type { GateParameters, GateSet } from '@gateskip/gate';
 import { NothingToFitError } from '../errors.js';
 import { type BranchRow, pooledQuantile } from './branch-scores.js';
+import type { BranchStandIn } from './stand-ins.js';
 
 /** Logits of the least important 1 % and of the last point of the curve: scores 0.007 and 0.993. */
 const LOW = { share: 0.01, logit: -5 };
@@ -17,7 +18,7 @@ export function toGateSet(
   rows: readonly BranchRow[],
   scores: readonly Float64Array[],
   free: readonly number[],
-  standIns: readonly Float32Array[],
+  standIns: readonly BranchStandIn[],
   highShare: number,
 ): GateSet {
   const low = pooledQuantile(scores, free, LOW.share);
@@ -30,11 +31,13 @@ export function toGateSet(
       bias: Float32Array.of((bias - low) * slope + LOW.logit),
     }),
   );
+  const maps = standIns.flatMap(({ map }) => (map ? [map] : []));
   return {
     spec: { variant: 'scalar', sharing: 'separate', position: 'before', multiplies: false },
     hiddenSize: rows[0]?.weight.length ?? 0,
     gates,
-    standIns,
+    standIns: standIns.map(({ vector }) => vector),
+    ...(maps.length > 0 && { standInMaps: maps }),
   };
 }
 

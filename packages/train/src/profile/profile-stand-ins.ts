@@ -17,7 +17,10 @@ export function withProfileStandIns(profile: ModelProfile, model: Model, adapter
   const branches = branchCount(config);
   const d = config.hiddenSize;
   const standIns = Array.from({ length: branches }, (_, branch) => profile.meanOutputs.slice(branch * d, (branch + 1) * d));
-  if (adapter !== undefined) return { ...adapter, gates: { ...adapter.gates, standIns } };
+  if (adapter !== undefined) {
+    const { standInMaps: _replacedToo, ...gates } = adapter.gates;
+    return { ...adapter, gates: { ...gates, standIns } };
+  }
   const gates = createGateSet({ variant: 'scalar', sharing: 'separate', position: 'before', multiplies: false }, config, {
     seed: 0,
     weightStandardDeviation: 0,

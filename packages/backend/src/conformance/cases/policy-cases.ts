@@ -1,4 +1,13 @@
-import { branchCount, type Calibration, type GateSpec, type ModelShape, type Plan, planMacs, randomScore } from '@gateskip/gate';
+import {
+  branchCount,
+  type Calibration,
+  type GateSpec,
+  type ModelShape,
+  type Plan,
+  planMacs,
+  randomScore,
+  standInMacs,
+} from '@gateskip/gate';
 import { createRandomModel, type ModelConfig } from '@gateskip/model';
 import type { Runner, Segment, SequenceId, StepResult } from '../../contract.js';
 import { exactly } from '../compare.js';
@@ -72,10 +81,11 @@ async function onBackend(
 ): Promise<string | undefined> {
   // Six layers: some are free beside the ones that are protected by default.
   const model = createRandomModel({ seed: 91, config: { layers: 6 } });
-  const adapter = createRandomAdapter(model, { seed: 3, standIns: true });
+  const adapter = createRandomAdapter(model, { seed: 3, standIns: true, standInRank: 2 });
   const setting = {
     shape: model.config,
     gates: adapter.gates.spec,
+    standInMacs: standInMacs(adapter.gates),
     calibration: adapter.calibration,
     profile: {
       blockInfluence: Array.from({ length: 6 }, (_, layer) => randomScore(5, layer, 0)),
@@ -204,6 +214,7 @@ function note(
     rows: segment.length,
     keptRows,
     kvRowsBefore: kvRows,
+    standInMacs: plan.standIns === false ? 0 : standInMacs(runner.adapter?.gates),
   });
   record.expected += spent;
   record.macs += result.macs[segment.plan]!;
