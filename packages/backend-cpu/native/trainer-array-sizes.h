@@ -29,7 +29,9 @@ class ArraySizes {
     }
     for (size_t branch = 0; branch < prefixes.size(); ++branch) {
       gate(prefixes[branch] + ".", d, gates);
-      counts_["branches." + std::to_string(branch) + ".standIn"] = d;
+      const std::string name = "branches." + std::to_string(branch) + ".standIn";
+      counts_[name] = d;
+      if (gates.standInRank > 0) counts_[name + "Down"] = counts_[name + "Up"] = gates.standInRank * d;
     }
   }
 

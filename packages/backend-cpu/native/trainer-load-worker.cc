@@ -90,6 +90,8 @@ class TrainerLoadWorker : public Napi::AsyncWorker {
     const bool narrow = gates_.variant == GateVariant::mlp || gates_.variant == GateVariant::lowRank;
     gates_.inner = narrow ? integerOf(object, "inner") : 0;
     if (narrow && (gates_.inner < 1 || gates_.inner > (size_t{1} << 20))) fail(StatusCode::invalidArgument, "The gates' rank or hidden width is out of range.");
+    gates_.standInRank = integerOf(object, "standInRank");
+    if (gates_.standInRank > sizes_.hidden) fail(StatusCode::invalidArgument, "The rank of the stand-ins is out of range.");
     const Napi::Array list = object.Get("prefixes").As<Napi::Array>();
     if (list.Length() != sizes_.branches()) fail(StatusCode::invalidArgument, "There must be one gate per branch.");
     std::vector<std::string> prefixes;
@@ -143,8 +145,12 @@ class TrainerLoadWorker : public Napi::AsyncWorker {
       gates_.gates.push_back(gate);
       const auto standIn = arrays_.find("branches." + std::to_string(branch) + ".standIn");
       if (standIn != arrays_.end()) gates_.standIns.push_back(standIn->second);
+      if (gates_.standInRank == 0) continue;
+      gates_.standInDowns.push_back(need("branches." + std::to_string(branch) + ".standInDown"));
+      gates_.standInUps.push_back(need("branches." + std::to_string(branch) + ".standInUp"));
     }
     if (!gates_.standIns.empty() && gates_.standIns.size() != prefixes.size()) fail(StatusCode::invalidArgument, "There must be one stand-in per branch.");
+    if (gates_.standInRank > 0 && gates_.standIns.empty()) fail(StatusCode::invalidArgument, "Maps of stand-ins need the stand-ins.");
   }
 
   Parameter need(const std::string& name) const {

@@ -2,11 +2,12 @@ import {
   drawLoraDown,
   gateParameterPrefix,
   type ParameterGroup,
+  standInMapParameters,
   type TrainerOptions,
   type TrainerParameter,
   trainerParameters,
 } from '@gateskip/backend';
-import { branchCount, type GateParameters, type GateSet, gateParameterShapes } from '@gateskip/gate';
+import { branchCount, type GateParameters, type GateSet, gateParameterShapes, type StandInMap, standInRank } from '@gateskip/gate';
 import { type Model, type ModelConfig, tensorShapes } from '@gateskip/model';
 import { gateKind, modelRequest } from './load-request.js';
 
@@ -52,7 +53,7 @@ export function trainerLoad(model: Model, options: TrainerOptions, settings: Tra
     ...settings,
     ...modelRequest(model),
     arrays: [...arrays.values()],
-    ...(gates && { gates: { ...gateKind(gates), prefixes } }),
+    ...(gates && { gates: { ...gateKind(gates), prefixes, standInRank: standInRank(gates) } }),
     loraRank: lora?.rank ?? 0,
     loraScale: lora === undefined ? 0 : lora.alpha / lora.rank,
     detachGateInput: options.detachGateInput ?? true,
@@ -76,6 +77,11 @@ function startValues(config: ModelConfig, options: TrainerOptions): Map<string, 
     }
     const standIn = gates.standIns?.[branch]?.slice() ?? (trainable.includes('standIns') ? new Float32Array(config.hiddenSize) : undefined);
     if (standIn !== undefined) values.set(`branches.${branch}.standIn`, standIn);
+    const map = gates.standInMaps?.[branch];
+    if (map === undefined) continue;
+    const names = standInMapParameters(branch);
+    values.set(names.down, map.down.slice());
+    values.set(names.up, map.up.slice());
   }
   for (let layer = 0; lora !== undefined && layer < config.layers; layer++) {
     for (const matrix of lora.matrices) {
@@ -98,10 +104,15 @@ function liveGates(gates: GateSet, prefixes: readonly string[], arrays: Readonly
     made.set(prefix, Object.fromEntries(parts) as unknown as GateParameters);
   }
   const standIns = prefixes.map((_, branch) => arrays.get(`branches.${branch}.standIn`)?.value);
+  const map = (branch: number): StandInMap => {
+    const names = standInMapParameters(branch);
+    return { down: arrays.get(names.down)!.value, up: arrays.get(names.up)!.value };
+  };
   return {
     spec,
     hiddenSize,
     gates: prefixes.map((prefix) => made.get(prefix)!),
     ...(standIns.every((standIn) => standIn !== undefined) && { standIns }),
+    ...(gates.standInMaps && { standInMaps: prefixes.map((_, branch) => map(branch)) }),
   };
 }

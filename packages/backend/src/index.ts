@@ -31,7 +31,14 @@ export type {
 } from './trainer.js';
 export type { CrossEntropyLoss, GateRegulariser, TeacherLoss, TrainLoss } from './trainer-loss.js';
 export type { ParameterDescription } from './trainer-parameters.js';
-export { drawLoraDown, gateParameterPrefix, LAYER_MATRICES, mergeLora, trainerParameters } from './trainer-parameters.js';
+export {
+  drawLoraDown,
+  gateParameterPrefix,
+  LAYER_MATRICES,
+  mergeLora,
+  standInMapParameters,
+  trainerParameters,
+} from './trainer-parameters.js';
 export type { PreparedTrainStep, TrainerContext } from './trainer-validation.js';
 export { DEFAULT_MAX_TRAIN_ROWS, validateTrainerOptions, validateTrainStep } from './trainer-validation.js';
 export { validateAdapter } from './validate-adapter.js';

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '@gateskip/errors';
-import { branchCount, gateParameterShapes } from '@gateskip/gate';
+import { branchCount, gateParameterShapes, standInRank } from '@gateskip/gate';
 import { type LayerMatrix, layerMatrices, type ModelConfig, tensorShapes } from '@gateskip/model';
 import type { ParameterGroup, TrainerOptions } from './trainer.js';
 
@@ -19,11 +19,16 @@ export function gateParameterPrefix(sharing: 'separate' | 'shared', branch: numb
   return branch % 2 === 0 ? 'shared.attention' : 'shared.mlp';
 }
 
+/** Where the map of a branch's stand-in is named. */
+export function standInMapParameters(branch: number): { readonly down: string; readonly up: string } {
+  return { down: `branches.${branch}.standInDown`, up: `branches.${branch}.standInUp` };
+}
+
 /**
  * What a trainer of these options trains, in the order of `Trainer.parameters`; the same on every backend:
  *
  * - gates: `branches.B.weight`, `.bias`, ... or `shared.attention.weight`, `shared.mlp.weight`, ..., as adapter files name them
- * - standIns: `branches.B.standIn` [d]
+ * - standIns: `branches.B.standIn` [d]; where the gates given have maps also `branches.B.standInDown` [rank, d], `.standInUp` [d, rank]
  * - lora: `layers.L.M.loraDown` [rank, columns], `layers.L.M.loraUp` [rows, rank]
  * - norms and backbone: the names of `tensorShapes`
  */
@@ -44,8 +49,14 @@ export function trainerParameters(
     }
   }
   if (wanted.has('standIns')) {
-    for (let branch = 0; branch < branchCount(config); branch++)
-      found.push({ name: `branches.${branch}.standIn`, group: 'standIns', shape: [config.hiddenSize] });
+    const d = config.hiddenSize;
+    const rank = gates === undefined ? 0 : standInRank(gates);
+    for (let branch = 0; branch < branchCount(config); branch++) {
+      found.push({ name: `branches.${branch}.standIn`, group: 'standIns', shape: [d] });
+      if (rank === 0) continue;
+      const { down, up } = standInMapParameters(branch);
+      found.push({ name: down, group: 'standIns', shape: [rank, d] }, { name: up, group: 'standIns', shape: [d, rank] });
+    }
   }
   if (wanted.has('lora') && lora !== undefined) {
     for (let layer = 0; layer < config.layers; layer++) {

@@ -7,7 +7,7 @@ import type { TrainLoss } from './trainer-loss.js';
  * What may be trained, in parts:
  *
  * - `gates`: every array of every gate.
- * - `standIns`: what skipped rows get; they start at zero where the gates come without.
+ * - `standIns`: what skipped rows get; they start at zero where the gates come without. Their maps too, where the gates come with such.
  * - `lora`: low-rank additions to the matrices that `LoraOptions` names.
  * - `norms`: attention, MLP and output norm weights.
  * - `backbone`: token embedding, all matrices of all layers, and the output head where it is not the embedding.
@@ -100,8 +100,8 @@ export interface TrainStepInput {
  * `fraction`, `quantile` with scorer `gate`).
  *
  * Forward: hard, `y = kept * f + (1 - kept) * s`; f is what the branch adds to a kept row (gate applied where gates
- * multiply), s its stand-in or zero. Backward: f and s get their exact gradients (`kept * dy`, `(1 - kept) * dy`), and the score of every
- * unpinned row gets
+ * multiply), s its stand-in or zero. Backward: f and s get their exact gradients (`kept * dy`, `(1 - kept) * dy`; where s reads the branch's
+ * input by a map, that gets its own through it), and the score of every unpinned row gets
  *
  *     dL/dscore = slope * sum_i dL/dy_i * (f_i - s_i)
  *     slope     = sigma'((score - t) / T) / T      with temperature T;  1 without

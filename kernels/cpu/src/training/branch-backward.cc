@@ -65,7 +65,9 @@ double TrainStep::gateLoss(const BranchTape& tape, float* dOutput) const {
 void TrainStep::gateUpstream(size_t branch, const BranchTape& tape, float* dOutput, std::vector<double>& dScores, bool hasScores) {
   const size_t width = model_.gates.width(d_);
   const size_t stride = gates_.widthStride();
-  const float* instead = standIn(branch);
+  const bool isMapped = hasScores && standsIn() && standIns_.reads();
+  const float* mapped = isMapped ? standIns_.forward(branch, normed_.data(), allRows_.data(), rows_) : nullptr;
+  const float* vector = standsIn() ? model_.gates.standIns[branch].value : nullptr;
   const bool weighs = multiplies();
   forRows(pool_, rows_, 16, [&](size_t row, size_t thread) {
     const float* dy = dStream_.data() + row * hiddenStride_;
@@ -82,6 +84,7 @@ void TrainStep::gateUpstream(size_t branch, const BranchTape& tape, float* dOutp
     dScores[row] = 0;
     if (request_->plan.pinned != nullptr && request_->plan.pinned[row] != 0) return;
     // What keeping the row adds less what skipping it adds.
+    const float* instead = isMapped ? mapped + row * hiddenStride_ : vector;
     float* gain = rowScratch_[thread].data();
     for (size_t i = 0; i < d_; ++i) {
       const float added = weighs ? factors(tape, row)[width == 1 ? 0 : i] * f[i] : f[i];
@@ -118,15 +121,11 @@ const float* TrainStep::gateBackward(size_t branch, const BranchTape& tape) {
 void TrainStep::backwardBranch(size_t branch, const float* input, BranchTape& tape) {
   const TrainingLayer& layer = model_.layers[branch / 2];
   norm(input, norms_[branch].data());
-  if (standIn(branch) != nullptr && model_.gates.standIns[branch].gradient != nullptr) {
-    float* gradient = model_.gates.standIns[branch].gradient;
-    pool_.run((d_ + 63) / 64, [&](size_t task, size_t) {
-      const size_t from = task * 64;
-      for (size_t slot = tape.kept; slot < rows_; ++slot)
-        train_.addScaled(gradient + from, dStream_.data() + tape.order[slot] * hiddenStride_ + from, 1.0f, std::min<size_t>(64, d_ - from));
-    });
-  }
+  standInBackward(branch, tape);
   const float* dGateInput = gateBackward(branch, tape);
+  const bool isMapped = standsIn() && standIns_.reads() && tape.kept < rows_;
+  float* dStandIn =
+      isMapped ? standIns_.backward(branch, normed_.data(), tape.order.data() + tape.kept, rows_ - tape.kept, dStream_.data()) : nullptr;
   const bool weighs = multiplies();
   const bool isWide = model_.gates.width(d_) > 1;
   forRows(pool_, tape.kept, 32, [&](size_t slot, size_t) {
@@ -138,18 +137,33 @@ void TrainStep::backwardBranch(size_t branch, const float* input, BranchTape& ta
   });
   const bool isAttention = branch % 2 == 0;
   const size_t slots = isAttention ? attentionBackward(branch / 2, tape) : mlpBackward(branch / 2, tape);
-  normBackward(input, isAttention ? layer.attentionNorm : layer.mlpNorm, tape, slots, model_.gates.after ? nullptr : dGateInput);
+  normBackward(input, isAttention ? layer.attentionNorm : layer.mlpNorm, tape, slots, model_.gates.after ? nullptr : dGateInput, dStandIn);
 }
 
-// dSlots_ (the first `slots`) and the gate's own through the norm, added to dStream_.
-void TrainStep::normBackward(const float* input, const Parameter& weight, const BranchTape& tape, size_t slots, const float* dGateInput) {
+// Of the vector: the gradients of the rows that got it.
+void TrainStep::standInBackward(size_t branch, const BranchTape& tape) {
+  if (!standsIn() || model_.gates.standIns[branch].gradient == nullptr) return;
+  float* gradient = model_.gates.standIns[branch].gradient;
+  pool_.run((d_ + 63) / 64, [&](size_t task, size_t) {
+    const size_t from = task * 64;
+    for (size_t slot = tape.kept; slot < rows_; ++slot)
+      train_.addScaled(gradient + from, dStream_.data() + tape.order[slot] * hiddenStride_ + from, 1.0f, std::min<size_t>(64, d_ - from));
+  });
+}
+
+// dSlots_ (the first `slots`), the gate's own and the stand-in's through the norm, added to dStream_.
+void TrainStep::normBackward(const float* input, const Parameter& weight, const BranchTape& tape, size_t slots, const float* dGateInput,
+                             float* dStandIn) {
   std::vector<const float*> slopes(rows_);
   forRows(pool_, rows_, 16, [&](size_t row, size_t thread) {
     float* own = dSlots_.data() + tape.slots[row] * hiddenStride_;
+    float* fromStandIn = dStandIn == nullptr || tape.skipped[row] == 0 ? nullptr : dStandIn + (tape.slots[row] - tape.kept) * hiddenStride_;
     const bool hasOwn = tape.slots[row] < slots;
+    if (hasOwn && fromStandIn != nullptr) train_.addScaled(own, fromStandIn, 1.0f, d_);
+    float* ours = hasOwn ? own : fromStandIn;
     const float* fromGate = dGateInput == nullptr ? nullptr : dGateInput + row * hiddenStride_;
-    if (hasOwn && fromGate != nullptr) train_.addScaled(own, fromGate, 1.0f, d_);
-    const float* slope = hasOwn ? own : fromGate;
+    if (ours != nullptr && fromGate != nullptr) train_.addScaled(ours, fromGate, 1.0f, d_);
+    const float* slope = ours != nullptr ? ours : fromGate;
     slopes[row] = slope;
     if (slope == nullptr) return;
     const float* x = input + row * hiddenStride_;

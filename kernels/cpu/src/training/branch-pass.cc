@@ -21,10 +21,6 @@ bool TrainStep::asksGate(size_t branch) const {
   return request_->results.scores != nullptr && !scoresWithoutGates(request_->plan.scorer);
 }
 
-const float* TrainStep::standIn(size_t branch) const {
-  return request_->plan.standIns && !model_.gates.standIns.empty() ? model_.gates.standIns[branch].value : nullptr;
-}
-
 void TrainStep::norm(const float* input, const float* weight) {
   forRows(pool_, rows_, 16, [&](size_t row, size_t) {
     const float* x = input + row * hiddenStride_;
@@ -78,6 +74,9 @@ void TrainStep::forwardBranch(size_t branch, const float* input, BranchTape& tap
       scores_[row] = static_cast<float>(tape.gate.scores[row]);
   }
   decideRows(branch, tape);
+  // Before gates that read outputs take the place of the inputs.
+  const bool isMapped = !isReplay && standsIn() && standIns_.reads() && tape.kept < rows_;
+  const float* mapped = isMapped ? standIns_.forward(branch, normed_.data(), tape.order.data() + tape.kept, rows_ - tape.kept) : nullptr;
 
   float* output = keepsOutput(branch) ? tape.output.ensure(rows_ * hiddenStride_) : output_.data();
   if (branch % 2 == 0)
@@ -104,12 +103,13 @@ void TrainStep::forwardBranch(size_t branch, const float* input, BranchTape& tap
   if (isRegularised(branch)) request_->results.gates += gateLoss(tape, nullptr);
   for (size_t row = 0; row < rows_; ++row) request_->results.keptRows[branch * rows_ + row] = tape.skipped[row] == 0 ? 1 : 0;
   if (request_->results.scores != nullptr) std::copy(scores_.begin(), scores_.end(), request_->results.scores + branch * rows_);
-  const float* instead = standIn(branch);
+  const float* vector = standsIn() ? model_.gates.standIns[branch].value : nullptr;
   const bool weighs = multiplies();
   const bool isWide = model_.gates.width(d_) > 1;
   forRows(pool_, rows_, 32, [&](size_t row, size_t) {
     float* target = stream_.data() + row * hiddenStride_;
     if (tape.skipped[row] != 0) {
+      const float* instead = isMapped ? mapped + (tape.slots[row] - tape.kept) * hiddenStride_ : vector;
       if (instead != nullptr) train_.addScaled(target, instead, 1.0f, d_);
       return;
     }

@@ -25,6 +25,7 @@ TrainStep::TrainStep(const TrainingModel& model, const Kernels& kernels, const T
       products_(pool, train, model.options.bf16 ? bf16KernelsFor(kernels.name) : nullptr),
       gateProducts_(pool, train, nullptr),
       gates_(model, kernels, train, pool, gateProducts_),
+      standIns_(model, train, pool, gateProducts_),
       attention_(model.sizes, train, pool),
       d_(sizes_.hidden),
       hiddenStride_(rowStride(sizes_.hidden)),

@@ -7,6 +7,7 @@
 
 #include "attention-pass.h"
 #include "gate-pass.h"
+#include "stand-in-pass.h"
 #include "train-request.h"
 
 namespace gateskip {
@@ -60,7 +61,8 @@ class TrainStep {
   bool isRegularised(size_t branch) const { return request_->gateLoss.kind != GateLossKind::none && request_->gateLoss.branches[branch] != 0; }
   bool keepsOutput(size_t branch) const { return multiplies() || isSurrogate(branch) || model_.gates.after; }
   void decideRows(size_t branch, BranchTape& tape);
-  const float* standIn(size_t branch) const;
+  // Whether skipping rows get stand-ins.
+  bool standsIn() const { return request_->plan.standIns && !model_.gates.standIns.empty(); }
   const float* factors(const BranchTape& tape, size_t row) const { return tape.gate.output.data() + row * gates_.widthStride(); }
 
   // branch-backward.cc
@@ -68,7 +70,9 @@ class TrainStep {
   const float* gateBackward(size_t branch, const BranchTape& tape);
   void gateUpstream(size_t branch, const BranchTape& tape, float* dOutput, std::vector<double>& dScores, bool hasScores);
   double gateLoss(const BranchTape& tape, float* dOutput) const;
-  void normBackward(const float* input, const Parameter& weight, const BranchTape& tape, size_t slots, const float* dGateInput);
+  void standInBackward(size_t branch, const BranchTape& tape);
+  // dStandIn: of the rows that skip, in their order, or null; is written to.
+  void normBackward(const float* input, const Parameter& weight, const BranchTape& tape, size_t slots, const float* dGateInput, float* dStandIn);
 
   // sublayers.cc
   bool adds(const Projection& projection) const { return projection.rank > 0 && request_->plan.loraStrength > 0; }
@@ -95,6 +99,7 @@ class TrainStep {
   Products products_;
   Products gateProducts_;  // always in f32: what skips hangs on them
   GatePass gates_;
+  StandInPass standIns_;
   AttentionPass attention_;
   size_t d_, hiddenStride_, queryStride_, kvStride_, innerStride_, rankStride_;
   size_t branches_;

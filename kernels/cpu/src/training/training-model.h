@@ -48,6 +48,8 @@ struct TrainingGates {
   size_t inner = 0;                  // rank or hidden width
   std::vector<TrainingGate> gates;   // [2L]; shared gates name the same arrays
   std::vector<Parameter> standIns;   // [2L] or empty
+  size_t standInRank = 0;            // 0: vectors alone
+  std::vector<Parameter> standInDowns, standInUps;  // [2L] or empty: [rank, d], [d, rank]
 
   size_t width(size_t hidden) const { return variant == GateVariant::scalar ? 1 : hidden; }
 };

@@ -3,10 +3,12 @@ import { createGateGradients, type GateOutput, type GateUpstream, gateBackward, 
 import { weigh } from '../ops/gate.js';
 import { rmsNorm } from '../ops/rms-norm.js';
 import { skippedRows } from '../ops/skipped-rows.js';
+import { standInOf } from '../ops/stand-in.js';
 import type { Pacer } from '../pacer.js';
 import { regularise } from './gate-regulariser.js';
 import { rmsNormBackward } from './rms-norm-backward.js';
 import { skipThreshold } from './skip-threshold.js';
+import { standInMapBackward } from './stand-in-map-backward.js';
 import type { RowMemory, Sublayer } from './sublayer.js';
 import { surrogateSlope } from './surrogate.js';
 import type { TrainingModel } from './training-model.js';
@@ -103,7 +105,7 @@ export class GatedBranch {
       memories,
       gateLoss: this.#isRegularised ? regularise(this.#input.loss.gates!, gate!, this.#prepared.regularised.length).value : 0,
     };
-    for (const [row, target] of stream.entries()) add(target, skipped[row] === 1 ? this.#standIn() : this.#given(tape, row));
+    for (const [row, target] of stream.entries()) add(target, skipped[row] === 1 ? this.#standIn(normed[row]!) : this.#given(tape, row));
     return tape;
   }
 
@@ -115,11 +117,13 @@ export class GatedBranch {
     const { config, gates, detachGateInput } = this.#model;
     const d = config.hiddenSize;
     const standIn = this.#input.plan.standIns === false ? undefined : gates?.standIns?.[this.#index]?.gradient;
+    const map = this.#input.plan.standIns === false ? undefined : gates?.standInMaps?.[this.#index];
     const dGateInput = this.#gateBackward(tape, dStream);
     const dNormed = inputs.map(() => new Float64Array(d));
     for (const [row, dy] of dStream.entries()) {
       if (tape.skipped[row] === 1) {
         if (standIn !== undefined) add(standIn, dy);
+        if (map !== undefined) standInMapBackward(map, tape.normed[row]!, dy, dNormed[row]!);
         continue;
       }
       const dOutput = dy.slice();
@@ -173,7 +177,7 @@ export class GatedBranch {
   /** dL/dy · (what keeping the row adds - what skipping it adds) */
   #gainOfKeeping(tape: BranchTape, row: number, dy: Float64Array): number {
     const kept = this.#given(tape, row);
-    const standIn = this.#standIn();
+    const standIn = this.#standIn(tape.normed[row]!);
     let sum = 0;
     for (let i = 0; i < dy.length; i++) sum += dy[i]! * (kept[i]! - (standIn === undefined ? 0 : standIn[i]!));
     return sum;
@@ -193,8 +197,13 @@ export class GatedBranch {
     return output.subarray(row * width, (row + 1) * width);
   }
 
-  #standIn(): Float32Array | undefined {
-    return this.#input.plan.standIns === false ? undefined : this.#model.gates?.standIns?.[this.#index]?.value;
+  /** What a row gets where it skips: [d] */
+  #standIn(normed: Float64Array): Float64Array | undefined {
+    const { gates } = this.#model;
+    const vector = this.#input.plan.standIns === false ? undefined : gates?.standIns?.[this.#index]?.value;
+    if (vector === undefined) return undefined;
+    const map = gates?.standInMaps?.[this.#index];
+    return standInOf(vector, map && { down: map.down.value, up: map.up.value }, normed);
   }
 
   #asksGate(): boolean {

@@ -5,6 +5,7 @@ import {
   LAYER_MATRICES,
   type LayerMatrix,
   type LoraOptions,
+  standInMapParameters,
   type Trainer,
   type TrainerOptions,
   trainerParameters,
@@ -58,6 +59,7 @@ export async function loadTrainer(model: Model, options: TrainerOptions): Promis
     hiddenSize: config.hiddenSize,
     gates: gates.parameters,
     ...(gates.standIns && { standIns: gates.standIns.map(({ value }) => value) }),
+    ...(gates.standInMaps && { standInMaps: gates.standInMaps.map(({ down, up }) => ({ down: down.value, up: up.value })) }),
   };
   return new ReferenceTrainer(training, current, parameters, options.maxRows ?? DEFAULT_MAX_TRAIN_ROWS);
 }
@@ -78,6 +80,11 @@ function startValues(config: ModelConfig, weights: Weights, options: TrainerOpti
     for (const [field, array] of Object.entries(gates.gates[branch]!)) values.set(`${prefix}.${field}`, (array as Float32Array).slice());
     const standIn = gates.standIns?.[branch]?.slice() ?? (trainable.includes('standIns') ? new Float32Array(config.hiddenSize) : undefined);
     if (standIn !== undefined) values.set(`branches.${branch}.standIn`, standIn);
+    const map = gates.standInMaps?.[branch];
+    if (map === undefined) continue;
+    const names = standInMapParameters(branch);
+    values.set(names.down, map.down.slice());
+    values.set(names.up, map.up.slice());
   }
   for (let layer = 0; lora !== undefined && layer < config.layers; layer++) {
     for (const matrix of lora.matrices) {
@@ -132,5 +139,9 @@ function assembleGates(config: ModelConfig, set: GateSet, store: Store): Trainin
     parameters: owners.map(({ values }) => values),
     gradients: gradients.every((gradient) => gradient !== undefined) ? gradients : undefined,
     standIns: standIns.every((standIn) => standIn !== undefined) ? standIns : undefined,
+    standInMaps: set.standInMaps?.map((_, branch) => {
+      const { down, up } = standInMapParameters(branch);
+      return { down: store.get(down)!, up: store.get(up)! };
+    }),
   };
 }

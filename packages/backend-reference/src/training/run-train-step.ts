@@ -9,7 +9,7 @@ import { layerAtStrength } from './layer-at-strength.js';
 import { mlpSublayer } from './mlp-sublayer.js';
 import { rmsNormBackward } from './rms-norm-backward.js';
 import { agrees, crossEntropy, teacherDivergence } from './token-losses.js';
-import type { TrainingModel } from './training-model.js';
+import type { TrainingGates, TrainingModel } from './training-model.js';
 
 /** Forward of one checked micro-batch and, where wanted, backward into the gradients of what is trainable. */
 export async function runTrainStep(
@@ -20,6 +20,13 @@ export async function runTrainStep(
   withGradients: boolean,
 ): Promise<TrainStepResult> {
   return new TrainStep(model, input, prepared, pacer, withGradients).execute();
+}
+
+/** What the count needs of the gates. */
+function countedGates(gates: TrainingGates | undefined, hiddenSize: number): ConstructorParameters<typeof MacCounter>[1] {
+  if (gates === undefined) return undefined;
+  const standInMaps = gates.standInMaps?.map(({ down, up }) => ({ down: down.value, up: up.value }));
+  return { spec: gates.spec, hiddenSize, ...(standInMaps && { standInMaps }) };
 }
 
 class TrainStep {
@@ -52,7 +59,7 @@ class TrainStep {
     this.#stream = Array.from(input.tokens, (token) => Float64Array.from(tokenEmbedding.value.subarray(token * d, (token + 1) * d)));
     this.#dStream = withGradients ? this.#stream.map(() => new Float64Array(d)) : [];
     this.#keyValues = model.layers.map(() => ({ rows: new Array(rows).fill(undefined), projected: new Uint8Array(rows) }));
-    this.#counter = new MacCounter(config, model.gates && { spec: model.gates.spec, hiddenSize: config.hiddenSize }, [input.plan]);
+    this.#counter = new MacCounter(config, countedGates(model.gates, config.hiddenSize), [input.plan]);
     for (let row = 0; row < rows; row++) this.#counter.addDenseRow(0, row - segmentStart[row]!);
     this.#kept = new Uint32Array(branches);
     this.#scores = input.want?.scores ? new Float32Array(branches * rows) : undefined;
@@ -116,7 +123,10 @@ class TrainStep {
         if (isKept) counter.addAttention(0, visible);
         else if (projected[row] === 1) counter.addKeyValue(0);
       } else if (isKept) counter.addMlp(0);
-      if (!isKept) continue;
+      if (!isKept) {
+        counter.addStandIn(0);
+        continue;
+      }
       if (branch.multiplies && !branch.ranksByGate) counter.addGates(0, 1);
       this.#kept[index]!++;
       if (this.#keptRows !== undefined) this.#keptRows[index * rows + row] = 1;

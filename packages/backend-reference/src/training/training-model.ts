@@ -23,6 +23,8 @@ export interface TrainingGates {
   readonly gradients: readonly GateGradients[] | undefined;
   /** Length 2L, [d] each. */
   readonly standIns: readonly Parameter[] | undefined;
+  /** Length 2L. */
+  readonly standInMaps: readonly { readonly down: Parameter; readonly up: Parameter }[] | undefined;
 }
 
 /** A model as the training step sees it. */

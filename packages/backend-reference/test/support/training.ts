@@ -20,8 +20,8 @@ export function tinyModel(config: Partial<ModelConfig> = {}, seed = 3): Model {
   return createRandomModel({ seed, config: { ...TINY, ...config } });
 }
 
-export function randomGates(model: Model, spec: Partial<GateSpec> = {}, seed = 5): GateSet {
-  return createRandomAdapter(model, { seed, spec, standIns: true }).gates;
+export function randomGates(model: Model, spec: Partial<GateSpec> = {}, seed = 5, standInRank = 0): GateSet {
+  return createRandomAdapter(model, { seed, spec, standIns: true, standInRank }).gates;
 }
 
 export const LORA: NonNullable<TrainerOptions['lora']> = {

@@ -18,13 +18,15 @@ interface Case {
   readonly loss?: (vocabularySize: number) => TrainLoss;
   readonly step?: Partial<TrainStepInput>;
   readonly detachGateInput?: boolean;
+  /** Of the maps that stand-ins have; default none. */
+  readonly standInRank?: number;
 }
 
 /** Every parameter of the groups against differences of the loss, after a start that leaves no gradient at zero by chance. */
 async function check(what: Case): Promise<number> {
   const model = tinyModel(what.config);
   const options: TrainerOptions = {
-    gates: randomGates(model, what.spec),
+    gates: randomGates(model, what.spec, 5, what.standInRank),
     lora: LORA,
     trainable: what.trainable ?? ALL,
     detachGateInput: what.detachGateInput ?? false,
@@ -95,6 +97,21 @@ describe('gradients are those of finite differences', () => {
     const plan = planOf([rule, 'keep', 'keep', rule], [value, 0, 0, value], { kv: 'alias' });
     const trainable: ParameterGroup[] = ['lora', 'norms', 'backbone'];
     expect(await check({ trainable, plan })).toBeGreaterThan(0.1);
+  });
+
+  it.each<[KvMode, boolean]>([
+    ['project', false],
+    ['absent', true],
+    ['alias', false],
+  ])('stand-ins with maps, kv %s, gates that multiply: %s', async (kv, multiplies) => {
+    const plan = planOf(THRESHOLD, [0.5, 0.5, 0.5, 0.5], { kv });
+    const skipShare = await check({ spec: { variant: 'vector', multiplies }, standInRank: 2, plan });
+    expect(skipShare).toBeGreaterThan(0.2);
+  });
+
+  it('frozen maps of dropped branches pass the gradient on', async () => {
+    const plan = planOf(['repeat', 'keep', 'repeat', 'repeat'], [0, 0, 0, 0], { scorer: 'none' });
+    await check({ standInRank: 3, trainable: ['lora', 'norms', 'backbone'], plan });
   });
 
   it('random skipping by position', async () => {

@@ -19,6 +19,8 @@ export interface TrainerScenario {
   readonly kv?: KvMode;
   readonly temperature?: number | 'none';
   readonly loraStrength?: number;
+  /** Of the maps that stand-ins have; default none. */
+  readonly standInRank?: number;
   readonly loss: 'cross-entropy' | 'teacher' | 'both' | 'l2' | 'density';
 }
 
@@ -129,6 +131,38 @@ export const TRAINER_SCENARIOS: readonly TrainerScenario[] = [
     loraStrength: 0.375,
   },
   { name: 'none of the low-rank additions', trainable: ['standIns', 'lora'], lora: MATRICES, loss: 'teacher', loraStrength: 0 },
+  ...(['project', 'absent'] as const).map(
+    (kv): TrainerScenario => ({
+      name: `stand-ins with maps, straight through, kv ${kv}`,
+      trainable: EVERYTHING,
+      lora: MATRICES,
+      standInRank: 3,
+      rule: 'threshold',
+      kv,
+      temperature: 0.1,
+      loss: 'teacher',
+    }),
+  ),
+  {
+    name: 'stand-ins with maps, gates multiply, input not detached',
+    spec: { variant: 'low-rank', multiplies: true },
+    trainable: ['gates', 'standIns', 'norms'],
+    standInRank: 17,
+    detachGateInput: false,
+    rule: 'threshold',
+    temperature: 0.2,
+    loss: 'both',
+  },
+  {
+    name: 'maps of frozen stand-ins under dropped branches',
+    trainable: ['lora', 'norms'],
+    lora: MATRICES,
+    standInRank: 2,
+    scorer: 'none',
+    rule: 'repeat',
+    kv: 'alias',
+    loss: 'teacher',
+  },
   { name: 'random skipping', trainable: ['standIns', 'lora'], lora: MATRICES, scorer: 'random', rule: 'threshold', loss: 'teacher' },
 ];
 
@@ -137,8 +171,8 @@ export function trainerModel(scenario: TrainerScenario): Model {
 }
 
 export function trainerOptions(scenario: TrainerScenario, model: Model): TrainerOptions {
-  const { spec, trainable, lora, detachGateInput } = scenario;
-  const gates = createRandomAdapter(model, { seed: 29, standIns: true, ...(spec && { spec }) }).gates;
+  const { spec, trainable, lora, detachGateInput, standInRank } = scenario;
+  const gates = createRandomAdapter(model, { seed: 29, standIns: true, ...(standInRank && { standInRank }), ...(spec && { spec }) }).gates;
   return {
     gates,
     trainable,
