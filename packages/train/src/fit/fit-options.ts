@@ -17,8 +17,8 @@ export interface FitOptions {
   /** Share of branch-token evaluations skipping at which the stand-ins are averaged; default 0.3. */
   readonly standInShare?: number;
   /**
-   * Rank of the stand-ins' maps: stand-ins then follow the token, at `2 d rank` MACs for each skip. 0: vectors alone. Default 16, at most
-   * the width.
+   * Rank of the stand-ins' maps: stand-ins then follow the token, at `2 d rank` MACs for each skip. 0: vectors alone. Default 16; less
+   * in models narrower than 512, where it would cost too much of what a skip saves: a 32nd of the width.
    */
   readonly standInRank?: number;
   /** The gates predict the loss of a skip to this power, 0.1..1: below 1 large losses count less. Default 0.5. */
@@ -59,7 +59,7 @@ export function resolveFitOptions(
     pinnedTokens: options.pinnedTokens ?? 4,
     protectedBranches: options.protectedBranches ?? defaultProtected(branches),
     standInShare: options.standInShare ?? 0.3,
-    standInRank: options.standInRank ?? Math.min(16, shape.hiddenSize),
+    standInRank: options.standInRank ?? Math.min(16, Math.floor(shape.hiddenSize / 32)),
     lossPower: options.lossPower ?? 0.5,
     rounds: options.rounds ?? 1,
     weightTokens: options.weightTokens ?? 512,

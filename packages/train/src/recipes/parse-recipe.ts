@@ -66,8 +66,10 @@ function readGates(fields: Fields): GateStart {
   const start = fields.choice('start', ['fit', 'random', 'static']);
   let gates: GateStart;
   if (start === 'static') gates = { start };
-  else if (start === 'fit') gates = { start, tokens: fields.whole('tokens', 64, 4_194_304) };
-  else {
+  else if (start === 'fit') {
+    const rank = fields.has('standInRank') ? fields.whole('standInRank', 0, 65_536) : undefined;
+    gates = { start, tokens: fields.whole('tokens', 64, 4_194_304), ...(rank !== undefined && { standInRank: rank }) };
+  } else {
     const variant = fields.choice('variant', ['vector', 'scalar', 'mlp', 'low-rank', 'hybrid']);
     gates = {
       start,

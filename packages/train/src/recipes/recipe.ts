@@ -10,8 +10,8 @@ export type TrainedGroup = Exclude<ParameterGroup, 'backbone'>;
 
 /** Where the gates come from. */
 export type GateStart =
-  /** The closed-form fit: scalar gates on one scale, divided by cost, with stand-ins. */
-  | { readonly start: 'fit'; readonly tokens: number }
+  /** The closed-form fit: scalar gates on one scale, divided by cost, with stand-ins; `standInRank` as `FitOptions` has it. */
+  | { readonly start: 'fit'; readonly tokens: number; readonly standInRank?: number }
   /** New gates, as the published code starts: weights N(0, deviation), one bias. */
   | {
       readonly start: 'random';

@@ -8,6 +8,8 @@ import { ScoreHistogram } from './score-histogram.js';
 export interface SkipPlannerOptions {
   readonly config: ModelConfig;
   readonly spec: GateSpec;
+  /** Of one skipping row in one branch. */
+  readonly standInMacs: number;
   readonly rule: SkipRecipe['rule'];
   readonly kv: KvMode;
   readonly pinnedTokens: number;
@@ -115,7 +117,7 @@ export class SkipPlanner {
   count(result: TrainStepResult, plan: Plan, segmentLengths: Int32Array): void {
     const { scores } = result;
     if (!scores) return;
-    const savings = branchSavings(this.options.config, this.options.kv, segmentLengths);
+    const savings = branchSavings(this.options.config, this.options.kv, this.options.standInMacs, segmentLengths);
     const rows = scores.length / savings.length;
     for (const [branch, rule] of this.#rules.entries()) {
       if (rule === 'keep') continue;

@@ -13,8 +13,8 @@ const SHARES = { fit: 0.22, looks: 0.2, calibration: 0.1 };
 const WANTED_STEPS = 80;
 /** A training step against an evaluation of the same rows, about. */
 const STEP_PER_EVALUATION = 3;
-/** Fitting gates against running the model, a token each, at the width of a small model. */
-const GATES_PER_FORWARD = { factor: 6, hiddenSize: 576 };
+/** Fitting gates and stand-ins against running the model, a token each, at the width of a small model. */
+const GATES_PER_FORWARD = { factor: 9, hiddenSize: 576 };
 /** Weighing branches against running the model, a token and branch each: logits are compared there too. */
 const WEIGHING_PER_FORWARD = 3;
 const LEAST = { fitTokens: 1024, weightTokens: 48, rows: 128, looked: 256, calibration: 128 };
@@ -41,14 +41,16 @@ export class TimeShares {
   async fitOptions(): Promise<FitOptions> {
     const { recipe, model, deadlineMs } = this.request;
     if (recipe.gates.start !== 'fit') return {};
-    const { tokens } = recipe.gates;
+    const { tokens, standInRank } = recipe.gates;
+    const rank = standInRank === undefined ? {} : { standInRank };
     if (deadlineMs === undefined)
-      return { tokens, weightTokens: within(LEAST.weightTokens, tokens / FIT_PER_WEIGHT_TOKEN, MOST_WEIGHT_TOKENS) };
+      return { ...rank, tokens, weightTokens: within(LEAST.weightTokens, tokens / FIT_PER_WEIGHT_TOKEN, MOST_WEIGHT_TOKENS) };
     const forwardMs = await this.#forwardMs();
     const { config } = model;
     const gatesMs = (forwardMs * GATES_PER_FORWARD.factor * GATES_PER_FORWARD.hiddenSize) / config.hiddenSize;
     const halfMs = (SHARES.fit * this.allMs) / 2;
     return {
+      ...rank,
       tokens: within(Math.max(LEAST.fitTokens, config.hiddenSize + 64), halfMs / (forwardMs + gatesMs), tokens),
       weightTokens: within(LEAST.weightTokens, halfMs / (WEIGHING_PER_FORWARD * forwardMs * branchCount(config)), MOST_WEIGHT_TOKENS),
     };

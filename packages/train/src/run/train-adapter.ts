@@ -1,6 +1,6 @@
 import type { Trainer } from '@gateskip/backend';
 import { AbortedError, InvalidArgumentError, UnsupportedError } from '@gateskip/errors';
-import { branchCount, type Calibration, type GateSet } from '@gateskip/gate';
+import { branchCount, type Calibration, type GateSet, standInMacs } from '@gateskip/gate';
 import { assertAdapterFits, readAdapter, writeAdapter } from '@gateskip/model';
 import { emptyCalibration } from '../fit/empty-calibration.js';
 import type { FitOptions } from '../fit/fit-options.js';
@@ -103,6 +103,7 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     const plannerOptions: SkipPlannerOptions = {
       config,
       spec: gates.spec,
+      standInMacs: standInMacs(gates),
       rule: recipe.skip.rule,
       kv: recipe.kv,
       pinnedTokens: recipe.pinnedTokens,

@@ -21,6 +21,7 @@ export function copyGates(gates: GateSet): GateSet {
     ...gates,
     gates: gates.gates.map(copyOf),
     ...(gates.standIns && { standIns: gates.standIns.map((standIn) => standIn.slice()) }),
+    ...(gates.standInMaps && { standInMaps: gates.standInMaps.map(({ down, up }) => ({ down: down.slice(), up: up.slice() })) }),
   };
 }
 
