@@ -153,10 +153,10 @@ describe('numbers of the bench', () => {
       promptTokens: 1,
       kept: Uint8Array.of(1, 1, 1, 1, 0, 1, 1, 0),
     } as unknown as GenerationTrace;
-    const stored = { branches: [100, 1000, 200, 2000], kvProjections: [10, 20], always: 5, kvRow: 3 };
-    expect(decodeBytesPerToken(trace, stored, 'project')).toBe(10 + 1000 + (200 + 2 * 3) + 5);
-    expect(decodeBytesPerToken(trace, stored, 'absent')).toBe(1000 + (200 + 2 * 3) + 5);
+    const stored = { branches: [100, 1000, 200, 2000], kvProjections: [10, 20], always: 5, kvRow: 3, standIn: 0.25 };
+    expect(decodeBytesPerToken(trace, stored, 'project')).toBe(10 + 1000 + (200 + 2 * 3) + 5 + 2 * 0.25);
+    expect(decodeBytesPerToken(trace, stored, 'absent')).toBe(1000 + (200 + 2 * 3) + 5 + 2 * 0.25);
     // Layer 0 has no layer below, so it projects.
-    expect(decodeBytesPerToken(trace, stored, 'alias')).toBe(10 + 1000 + (200 + 2 * 3) + 5);
+    expect(decodeBytesPerToken(trace, stored, 'alias')).toBe(10 + 1000 + (200 + 2 * 3) + 5 + 2 * 0.25);
   });
 });

@@ -1,5 +1,5 @@
 import type { GenerationTrace } from '@gateskip/engine';
-import type { KvMode } from '@gateskip/gate';
+import { type GateSet, type KvMode, standInRank } from '@gateskip/gate';
 import type { Model } from '@gateskip/model';
 
 /** Stored bytes of a model's parts, as a decode step reads them. */
@@ -12,6 +12,8 @@ export interface StoredBytes {
   readonly always: number;
   /** One K/V row of one layer. */
   readonly kvRow: number;
+  /** Stand-in of one skipped branch, its map as adapter files keep it. */
+  readonly standIn: number;
 }
 
 /** Bytes of one head of a K/V row, as keys or as values, by the format that a backend reports; 8-bit heads have a float32 scale. */
@@ -21,7 +23,7 @@ function kvHeadBytes(headSize: number, kvFormat: unknown): number {
 }
 
 /** @param kvFormat what the backend's details call the format of its K/V rows; float32 where they do not say */
-export function storedBytesOf(model: Model, kvFormat: unknown): StoredBytes {
+export function storedBytesOf(model: Model, kvFormat: unknown, gates: GateSet | undefined): StoredBytes {
   const { config } = model;
   const bytesOf = (name: string): number => {
     const data = model.tensors.get(name)?.data;
@@ -38,7 +40,13 @@ export function storedBytesOf(model: Model, kvFormat: unknown): StoredBytes {
     kvProjections.push(sum(layer, ['attentionNorm', 'key', 'value']));
   }
   const always = bytesOf('outputNorm') + bytesOf(config.tiedEmbeddings ? 'tokenEmbedding' : 'output');
-  return { branches, kvProjections, always, kvRow: 2 * config.kvHeads * kvHeadBytes(config.headSize, kvFormat) };
+  return {
+    branches,
+    kvProjections,
+    always,
+    kvRow: 2 * config.kvHeads * kvHeadBytes(config.headSize, kvFormat),
+    standIn: gates?.standIns === undefined ? 0 : config.hiddenSize * (4 + 2 * 2 * standInRank(gates)),
+  };
 }
 
 /**
@@ -62,6 +70,7 @@ export function decodeBytesPerToken(trace: GenerationTrace, stored: StoredBytes,
       if (position < promptTokens) continue;
       if (attends) total += (stored.branches[2 * layer] as number) + (visible[layer] as number) * stored.kvRow;
       else if (kv === 'project' || (kv === 'alias' && layer === 0)) total += stored.kvProjections[layer] as number;
+      total += (Number(!attends) + Number(!hasMlp)) * stored.standIn;
       if (hasMlp) total += stored.branches[2 * layer + 1] as number;
     }
     if (position >= promptTokens) total += stored.always;

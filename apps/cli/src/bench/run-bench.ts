@@ -57,7 +57,7 @@ export async function runBench(
   const threads = typeof details.threads === 'number' ? details.threads : undefined;
   const prompt = promptOf(model, prefillTokens);
   const short = prompt.slice(0, decodePromptTokens);
-  const stored = storedBytesOf(model, details.kvFormat);
+  const stored = storedBytesOf(model, details.kvFormat, engine.runner.adapter?.gates);
 
   output.progress.report('Warming up');
   const denseTrace = (await generate(engine, short, decodeTokens + 1, {}, signal, true)).trace;

@@ -1,3 +1,4 @@
+import { type GateSet, standInRank } from '@gateskip/gate';
 import type { Model, ModelConfig, ResolvedModel } from '@gateskip/model';
 import { bytes, grouped, percent } from '../output/format.js';
 import { pairs, table } from '../output/table.js';
@@ -57,6 +58,12 @@ export function describeModel(model: Model, resolved: ResolvedModel): Descriptio
   return { text, json };
 }
 
+function standInWords(gates: GateSet): string {
+  if (gates.standIns === undefined) return '';
+  const rank = standInRank(gates);
+  return rank === 0 ? ', with stand-ins' : `, with stand-ins that follow the token (rank ${rank})`;
+}
+
 /** Gates: what they are, what they change in the model, what their curve promises, where they come from. */
 export async function describeAdapter({ adapter, origin }: ChosenAdapter, config: ModelConfig): Promise<Description> {
   const { name, modelName, modelFingerprint, layers, gates, calibration, provenance } = adapter;
@@ -71,6 +78,7 @@ export async function describeAdapter({ adapter, origin }: ChosenAdapter, config
     layers,
     spec,
     standIns: standIns !== undefined,
+    standInRank: standInRank(gates),
     backbone: backbone?.json ?? null,
     calibration: {
       kv: calibration.kv,
@@ -87,7 +95,7 @@ export async function describeAdapter({ adapter, origin }: ChosenAdapter, config
       ['for', `${modelName} (${modelFingerprint.slice(0, 12)})`],
       [
         'gates',
-        `${spec.variant}${size}, ${spec.sharing}, ${spec.position} the branch, ${spec.multiplies ? 'multiplying' : 'only scoring'}${standIns ? ', with stand-ins' : ''}`,
+        `${spec.variant}${size}, ${spec.sharing}, ${spec.position} the branch, ${spec.multiplies ? 'multiplying' : 'only scoring'}${standInWords(gates)}`,
       ],
       ...(backbone?.rows ?? []),
       ['kv', calibration.kv],
