@@ -106,6 +106,28 @@ describe('fitAdapter', () => {
     }
   });
 
+  it('begins its curve with nothing skipped, also where a score underflows to 0', async () => {
+    const { gates } = result.adapter.gates;
+    const sunk = gates.map((gate, branch) => (branch === 4 ? { ...gate, bias: Float32Array.of(-1000) } : gate));
+    const adapter = { ...result.adapter, gates: { ...result.adapter.gates, gates: sunk } };
+    const runner = await referenceBackend.load(request.model, { adapter });
+    const { protectedBranches, pinnedTokens, kv } = adapter.calibration;
+    const input = {
+      windows: request.sequences.slice(0, 1),
+      heldOut: [],
+      thresholds: [0.2],
+      protectedBranches,
+      pinnedTokens,
+      kv,
+      qualityRows: 1,
+    };
+    const { knots, branchSkips } = await measureCurve(runner, input, new Pacer('test'));
+    await runner.close();
+    expect(knots[0]).toMatchObject({ threshold: 0, skip: 0 });
+    expect(knots[0]?.net).toBeGreaterThan(1);
+    expect(branchSkips[1]?.[4]).toBeGreaterThan(0.5);
+  });
+
   it('is the same again for the same input', async () => {
     const again = await fitAdapter(request);
     expect(again.adapter).toEqual(result.adapter);

@@ -89,7 +89,9 @@ export async function measureCurve(runner: Runner, input: CurveInput, pacer: Pac
           pacer.report('curve', Math.min(done + knot, total), total);
           const tally = tallies[knot] as Tally;
           const strength = input.loraStrengths?.[knot];
-          const threshold = thresholdPlan(branches, thresholds[knot] as number, input, start, tokens.length);
+          // A score may underflow to 0 and would skip at threshold 0; the first point is what gates cost where nothing skips.
+          const pinned = knot === 0 ? { pinnedTokens: Number.POSITIVE_INFINITY } : {};
+          const threshold = thresholdPlan(branches, thresholds[knot] as number, { ...input, ...pinned }, start, tokens.length);
           const plan = strength === undefined ? threshold : { ...threshold, loraStrength: strength };
           const result = await step(sequences[knot] as SequenceId, tokens, rows, plan);
           tally.rows += tokens.length;
