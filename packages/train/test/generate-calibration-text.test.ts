@@ -16,13 +16,20 @@ function fakeEngine(length: number, asked: GenerateRequest[]): Engine {
 describe('generateCalibrationText', () => {
   it('asks in turn until there is enough text, each time with another seed', async () => {
     const asked: GenerateRequest[] = [];
-    const text = await generateCalibrationText({ engine: fakeEngine(50, asked), tokens: 4000, parallel: 8 });
+    const text = await generateCalibrationText({ engine: fakeEngine(50, asked), prompts: calibrationPrompts, tokens: 4000, parallel: 8 });
     expect(text.tokens).toBe(4000);
     expect(text.answers).toBe(80);
     expect(new Set(asked.map((request) => request.sampling?.seed)).size).toBe(asked.length);
     expect(asked[0]?.messages?.[0]?.content).toBe(calibrationPrompts[0]);
     expect(asked[calibrationPrompts.length]?.messages?.[0]?.content).toBe(calibrationPrompts[0]);
     expect(asked.every((request) => request.trace && request.budget === undefined)).toBe(true);
+  });
+
+  it('asks the built-in prompts, each once before any again', async () => {
+    const asked: GenerateRequest[] = [];
+    await generateCalibrationText({ engine: fakeEngine(50, asked), tokens: 20_000, parallel: 8 });
+    expect(asked.length).toBeGreaterThanOrEqual(400);
+    expect(new Set(asked.map((request) => request.messages?.[0]?.content)).size).toBe(asked.length);
   });
 
   it('gives up on a model that says nothing', async () => {

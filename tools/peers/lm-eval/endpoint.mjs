@@ -94,12 +94,13 @@ export async function startEndpoint(options) {
 
 /** @param {EndpointOptions} options */
 async function loadRunner({ model: reference, threads, budget, policy: policyName, adapter: adapterPath }) {
-  const [{ loadModel, readAdapter, assertAdapterFits }, { cpuBackend }, { branchCount, densePlan, standInMacs }, scheduler] = await Promise.all([
-    import('../../../packages/model/dist/index.js'),
-    import('../../../packages/backend-cpu/dist/index.js'),
-    import('../../../packages/gate/dist/index.js'),
-    import('../../../packages/scheduler/dist/index.js'),
-  ]);
+  const [{ loadModel, readAdapter, assertAdapterFits }, { cpuBackend }, { branchCount, densePlan, standInMacs }, scheduler] =
+    await Promise.all([
+      import('../../../packages/model/dist/index.js'),
+      import('../../../packages/backend-cpu/dist/index.js'),
+      import('../../../packages/gate/dist/index.js'),
+      import('../../../packages/scheduler/dist/index.js'),
+    ]);
   const model = await loadModel(reference);
   let adapter;
   if (budget !== undefined) {

@@ -146,7 +146,7 @@ async function calibrationData(
 ): Promise<CalibrationData> {
   const wanted = options.tokens ?? 8192;
   if (options.text) return calibrationSequences(opened.model, options.text, wanted, output.signal);
-  const { generateCalibrationText, calibrationPrompts } = await import('@gateskip/train');
+  const { generateCalibrationText } = await import('@gateskip/train');
   const load = options.threads === undefined ? {} : { threads: options.threads };
   const { sequences, tokens, answers } = await withEngine(opened, load, output, (engine) =>
     generateCalibrationText({
@@ -157,7 +157,7 @@ async function calibrationData(
       signal: output.signal,
     }),
   );
-  const description = `${tokens} tokens that the dense model wrote itself: ${answers} answers to the ${calibrationPrompts.length} prompts of @gateskip/train`;
+  const description = `${tokens} tokens that the dense model wrote itself: ${answers} answers to prompts of @gateskip/train`;
   return { sequences, description };
 }
 

@@ -3,7 +3,7 @@ import type { Engine } from '@gateskip/engine';
 import { InvalidArgumentError } from '@gateskip/errors';
 import { type FitProgress, Pacer } from '../progress.js';
 import { answerSampling } from './answer-sampling.js';
-import { calibrationPrompts } from './calibration-prompts.js';
+import { selfPrompts } from './self-prompts.js';
 
 export interface CalibrationTextRequest {
   readonly engine: Engine;
@@ -40,15 +40,7 @@ const ROUNDS = 64;
  * @throws InvalidArgumentError, AbortedError, and what the engine throws
  */
 export async function generateCalibrationText(request: CalibrationTextRequest): Promise<CalibrationText> {
-  const {
-    engine,
-    prompts = calibrationPrompts,
-    tokens = 8192,
-    maxAnswerTokens = 256,
-    temperature = 0.8,
-    seed = 1,
-    parallel = 16,
-  } = request;
+  const { engine, prompts = selfPrompts(), tokens = 8192, maxAnswerTokens = 256, temperature = 0.8, seed = 1, parallel = 16 } = request;
   if (prompts.length === 0) throw new InvalidArgumentError('There is no prompt.', 'Pass at least one.', { what: 'prompts', got: 0 });
   whole('tokens', tokens, 1, 4_194_304);
   whole('maxAnswerTokens', maxAnswerTokens, 1, 65_536);
