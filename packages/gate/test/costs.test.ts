@@ -13,6 +13,8 @@ import {
   type Rule,
   rowCosts,
   speedupFromNet,
+  standInMacs,
+  standInRank,
 } from '@gateskip/gate';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -141,15 +143,39 @@ describe('netFromSkips', () => {
         fc.constantFrom<KvMode>('project', 'absent', 'alias'),
         fc.boolean(),
         fc.integer({ min: 0, max: 300 }),
-        (kv, skips, position) => {
+        fc.constantFrom(0, 48),
+        (kv, skips, position, standIn) => {
           const gates = specOf('low-rank', { multiplies: false });
           const keptRows = new Uint8Array(6).fill(skips ? 0 : 1);
-          const macs = planMacs({ shape: small, gates, plan: planOf('threshold', 0.5, kv), position, rows: 1, keptRows });
-          const net = netFromSkips(small, gates, { skipShares: new Array(6).fill(skips ? 1 : 0), context: position + 1, kv });
+          const macs = planMacs({
+            shape: small,
+            gates,
+            plan: planOf('threshold', 0.5, kv),
+            position,
+            rows: 1,
+            keptRows,
+            standInMacs: standIn,
+          });
+          const net = netFromSkips(small, gates, {
+            skipShares: new Array(6).fill(skips ? 1 : 0),
+            context: position + 1,
+            kv,
+            standInMacs: standIn,
+          });
           expect(Math.abs(net - macs.spent / macs.dense)).toBeLessThanOrEqual(8 * Number.EPSILON * Math.max(1, net));
         },
       ),
     );
+  });
+
+  it('pays a stand-in for each skip, by its rank', () => {
+    const map = { down: new Float32Array(24), up: new Float32Array(24) };
+    const gates = { hiddenSize: 8, standInMaps: [map] };
+    expect([standInRank(gates), standInMacs(gates)]).toEqual([3, 48]);
+    expect([standInMacs({ hiddenSize: 8 }), standInMacs(undefined)]).toEqual([0, 0]);
+    const options = { skipShares: new Array(6).fill(0.5), context: 10, kv: 'project' } as const;
+    const paid = netFromSkips(small, undefined, { ...options, standInMacs: 48 }) - netFromSkips(small, undefined, options);
+    expect(paid).toBeCloseTo((6 * 0.5 * 48) / denseRowMacs(small, 10), 12);
   });
 
   it('falls as the share grows, and shows that a vector gate costs more than 15 % of skipping saves', () => {

@@ -34,6 +34,21 @@ describe('validateGateSet', () => {
     expect(() => validateGateSet({ ...set, standIns }, shape)).toThrow(ShapeMismatchError);
   });
 
+  it('accepts maps of stand-ins of one rank, and refuses others', () => {
+    const standIns = Array.from({ length: 4 }, () => new Float32Array(4));
+    const maps = (rank: number) => Array.from({ length: 4 }, () => ({ down: new Float32Array(rank * 4), up: new Float32Array(4 * rank) }));
+    const set = { ...make('scalar'), standIns };
+    validateGateSet({ ...set, standInMaps: maps(1) }, shape);
+    validateGateSet({ ...set, standInMaps: maps(4) }, shape);
+    expect(() => validateGateSet({ ...make('scalar'), standInMaps: maps(1) }, shape)).toThrow(/no stand-ins/);
+    expect(() => validateGateSet({ ...set, standInMaps: maps(2).slice(1) }, shape)).toThrow(ShapeMismatchError);
+    expect(() => validateGateSet({ ...set, standInMaps: [...maps(2).slice(1), ...maps(1).slice(1)] }, shape)).toThrow(ShapeMismatchError);
+    for (const rank of [0, 0.25, 5]) expect(() => validateGateSet({ ...set, standInMaps: maps(rank) }, shape)).toThrow(/rank/);
+    const spoiled = maps(2);
+    spoiled[3]!.up[5] = Number.NaN;
+    expect(() => validateGateSet({ ...set, standInMaps: spoiled }, shape)).toThrow(/up of the stand-in of branch 3/);
+  });
+
   it('refuses NaN and infinities, and says where', () => {
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
       const set = make('scalar');
