@@ -8,7 +8,7 @@ namespace gateskip {
 namespace {
 
 // Query vectors of one tile, about: enough to pay for unpacking K and V, few enough for the caches.
-constexpr size_t queriesPerTile = 48;
+constexpr size_t queriesPerTile = 96;
 
 // Query rows of one sequence that stand together.
 struct RowTile {

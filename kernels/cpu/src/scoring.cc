@@ -31,8 +31,7 @@ void StepRun::scoreRows(size_t branch, const AlignedBuffer<float>& norm) {
       // w . norm(x) = (w * norm weight) . x / rms(x): the row itself need not be normed to be scored.
       forRows(pool_, gated_.size(), 32, [&](size_t i, size_t) {
         const float* x = streamRow(gated_[i]);
-        const float scale = kernels_.inverseRms(x, sizes_.hidden, sizes_.epsilon);
-        const float score = logisticOf(static_cast<double>(scale) * kernels_.dot(x, gate.normedScalar.data(), sizes_.hidden) + gate.scalarBias);
+        const float score = logisticOf(static_cast<double>(inverseRmsOf(gated_[i])) * kernels_.dot(x, gate.normedScalar.data(), sizes_.hidden) + gate.scalarBias);
         scores[gated_[i]] = score;
         scalarFactor_[gated_[i]] = score;
       });

@@ -19,7 +19,9 @@ void StepRun::addStandIns(size_t branch, const AlignedBuffer<float>& norm) {
   const float* vector = standIns.vectors[branch].data();
   if (standIns.rank == 0) {
     forRows(pool_, rows_, 64, [&](size_t row, size_t) {
-      if (standsIn(row)) kernels_.add(streamRow(row), vector, hiddenStride_);
+      if (!standsIn(row)) return;
+      kernels_.add(streamRow(row), vector, hiddenStride_);
+      inverseRms_[row] = 0;
     });
     return;
   }
@@ -39,13 +41,16 @@ void StepRun::addStandIns(size_t branch, const AlignedBuffer<float>& norm) {
     const size_t first = task * group;
     const size_t count = std::min(group, replaced_.size() - first);
     for (size_t i = 0; i < count; ++i) {
-      const float* from = streamRow(replaced_[first + i]);
-      kernels_.scaleBy(from, kernels_.inverseRms(from, sizes_.hidden, sizes_.epsilon), norm.data(), x + i * hiddenStride_, hiddenStride_);
+      const uint32_t row = replaced_[first + i];
+      kernels_.scaleBy(streamRow(row), inverseRmsOf(row), norm.data(), x + i * hiddenStride_, hiddenStride_);
       std::copy(vector, vector + hiddenStride_, added + i * hiddenStride_);
     }
     kernels_.lowRankDown(down, 0, down.ranks, 1.0f, x, hiddenStride_, count, inner, down.ranks);
     kernels_.lowRankUp(up, 0, up.tiles, inner, down.ranks, count, added, hiddenStride_);
-    for (size_t i = 0; i < count; ++i) kernels_.add(streamRow(replaced_[first + i]), added + i * hiddenStride_, hiddenStride_);
+    for (size_t i = 0; i < count; ++i) {
+      kernels_.add(streamRow(replaced_[first + i]), added + i * hiddenStride_, hiddenStride_);
+      inverseRms_[replaced_[first + i]] = 0;
+    }
   });
 }
 

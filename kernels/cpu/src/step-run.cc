@@ -46,6 +46,7 @@ StepRun::StepRun(Runner& runner, const StepRequest& request)
     }
     for (LayerRows& layer : sequence.layers) layer.reserveMore(segment.length);
   }
+  inverseRms_.assign(rows_, 0.0f);
   runs_.resize(rows_);
   factorSlot_.resize(rows_);
   scalarFactor_.resize(rows_);
@@ -147,7 +148,7 @@ Activations StepRun::normRows(const std::vector<uint32_t>& rows, const AlignedBu
   const Activations x = scratch_.int8.room(normed, rows.size(), hiddenStride_, quantized);
   forRows(pool_, rows.size(), 8, [&](size_t i, size_t) {
     const float* from = streamRow(rows[i]);
-    kernels_.scaleBy(from, kernels_.inverseRms(from, sizes_.hidden, sizes_.epsilon), norm.data(), normed + i * hiddenStride_, hiddenStride_);
+    kernels_.scaleBy(from, inverseRmsOf(rows[i]), norm.data(), normed + i * hiddenStride_, hiddenStride_);
     if (quantized) scratch_.int8.quantize(kernels_, hiddenStride_, i, 0, normed + i * hiddenStride_, hiddenStride_ / blockColumns);
   });
   return x;
@@ -208,6 +209,7 @@ void StepRun::addToStream(size_t branch, const std::vector<uint32_t>& rows, size
   }
   forRows(pool_, rows.size(), 32, [&](size_t i, size_t) {
     const uint32_t row = rows[i];
+    inverseRms_[row] = 0;
     float* x = streamRow(row);
     const float* y = product + i * productStride;
     if (anyProduct && multiplies(planOf(row))) {
@@ -230,7 +232,7 @@ void StepRun::recordBefore(size_t branch, const AlignedBuffer<float>& norm) {
   for (size_t row = 0; row < rows_; ++row) {
     const float* x = streamRow(row);
     const size_t at = branch * rows_ + row;
-    kernels_.scaleBy(x, kernels_.inverseRms(x, d, sizes_.epsilon), norm.data(), normed.data(), hiddenStride_);
+    kernels_.scaleBy(x, inverseRmsOf(row), norm.data(), normed.data(), hiddenStride_);
     std::copy(normed.begin(), normed.begin() + static_cast<std::ptrdiff_t>(d), request_.out.hiddenInputs + at * d);
     // The stream before the branch, until recordAfter turns it into what was added.
     std::copy(x, x + d, request_.out.hiddenOutputs + at * d);

@@ -68,6 +68,11 @@ class StepRun {
 
   const StepPlan& planOf(size_t row) const { return request_.plans[planOfRow_[row]]; }
   float* streamRow(size_t row) { return scratch_.stream.data() + row * hiddenStride_; }
+  // 1 / rms of a row of the stream: scoring, the branch and its stand-in all need it. One thread at a time per row.
+  float inverseRmsOf(size_t row) {
+    if (inverseRms_[row] == 0) inverseRms_[row] = kernels_.inverseRms(streamRow(row), sizes_.hidden, sizes_.epsilon);
+    return inverseRms_[row];
+  }
 
   Runner& runner_;
   const StepRequest& request_;
@@ -87,6 +92,7 @@ class StepRun {
   std::vector<Sequence*> sequenceOfRow_;
   std::vector<std::vector<uint32_t>> rowsOfPlan_;
   // Of the current branch:
+  std::vector<float> inverseRms_;           // row -> what inverseRmsOf found; 0: not known, or the row has changed since
   std::vector<uint8_t> runs_;               // times the branch runs for a row
   std::vector<uint32_t> kept_;              // rows that run at least once
   std::vector<uint32_t> twice_;             // rows that run twice
