@@ -66,6 +66,9 @@ export async function prepareSkips(
   return { skipRuns, unreached };
 }
 
+/** A prompt is over in a moment, so a few runs of it say little on a shared machine. */
+const promptPairs = 3;
+
 /** One round of a budget, a dense run beside each of its own. */
 export async function timeSkip(run: SkipRun, work: SkipWorkload, swapped: boolean): Promise<void> {
   const { engine, short, prompt, decodeTokens, signal } = work;
@@ -73,10 +76,11 @@ export async function timeSkip(run: SkipRun, work: SkipWorkload, swapped: boolea
     async () => void run.denseDecode.push(await timeDecode(engine, short, decodeTokens, {}, signal)),
     async () => void run.decode.push(await timeDecode(engine, short, decodeTokens, run.setting, signal)),
   ]);
-  await inTurns(swapped, [
-    async () => void run.densePrefill.push(await timePrefill(engine, prompt, {}, signal)),
-    async () => void run.prefill.push(await timePrefill(engine, prompt, run.setting, signal)),
-  ]);
+  for (let pair = 0; pair < promptPairs; pair++)
+    await inTurns(swapped === (pair % 2 === 0), [
+      async () => void run.densePrefill.push(await timePrefill(engine, prompt, {}, signal)),
+      async () => void run.prefill.push(await timePrefill(engine, prompt, run.setting, signal)),
+    ]);
 }
 
 export function describeSkip(run: SkipRun, denseBytes: number): SkipRow {
