@@ -173,7 +173,8 @@ async function keepOwnText(path, { model, denseEngine, train, options: { ownToke
   if (windows === undefined) {
     log('the dense model writes its own text');
     const tokens = prompts.length * OWN_WINDOW;
-    const request = { engine: denseEngine, prompts, tokens, maxAnswerTokens: OWN_WINDOW, seed: 2, signal };
+    const asked = prompts.map((content) => ({ kind: 'chat', messages: [{ role: 'user', content }] }));
+    const request = { engine: denseEngine, prompts: asked, tokens, maxAnswerTokens: OWN_WINDOW, seed: 2, signal };
     const text = await train.generateCalibrationText(request);
     windows = text.sequences
       .filter((/** @type {Int32Array} */ { length }) => length >= OWN_WINDOW)

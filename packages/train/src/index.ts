@@ -63,5 +63,4 @@ export { CheckpointInvalidError, RunFolderError, TrainingDivergedError } from '.
 export { agreementAt, type HeldOutCurve, type HeldOutPoint, klAt } from './run/held-out-curve.js';
 export { trainAdapter } from './run/train-adapter.js';
 export type { TrainPhase, TrainProgress, TrainReport, TrainRequest, TrainResult } from './run/train-request.js';
-export { calibrationPrompts } from './text/calibration-prompts.js';
 export { type CalibrationText, type CalibrationTextRequest, generateCalibrationText } from './text/generate-calibration-text.js';

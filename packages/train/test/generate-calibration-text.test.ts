@@ -1,53 +1,93 @@
-import type { Engine, GenerateRequest } from '@gateskip/engine';
+import { referenceBackend } from '@gateskip/backend-reference';
+import { createEngine, type Engine } from '@gateskip/engine';
 import { AbortedError, InvalidArgumentError } from '@gateskip/errors';
-import { describe, expect, it } from 'vitest';
-import { calibrationPrompts, generateCalibrationText } from '../src/index.js';
+import { createRandomModel, TemplateError } from '@gateskip/model';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type CalibrationTextRequest, type FitProgress, generateCalibrationText } from '../src/index.js';
+import { asciiModel, asciiTokenizer, TEMPLATE } from './data/support.js';
 
-/** Answers each request with a trace of `length` tokens; keeps what it was asked. */
-function fakeEngine(length: number, asked: GenerateRequest[]): Engine {
-  const generate = (request: GenerateRequest) => {
-    asked.push(request);
-    const tokens = Array.from({ length }, (_, index) => ((request.sampling?.seed ?? 0) + index) % 100);
-    return { result: Promise.resolve({ trace: { tokens } }) };
-  };
-  return { generate, model: { chatTemplate: '{{ messages }}' } } as unknown as Engine;
+const { decode } = asciiTokenizer();
+
+async function openEngine(model = asciiModel()): Promise<Engine> {
+  const engine = await createEngine({ model, backend: referenceBackend });
+  onTestFinished(() => engine.close());
+  return engine;
+}
+
+const prompts: CalibrationTextRequest['prompts'] = [
+  { kind: 'chat', messages: [{ role: 'user', content: 'Who?' }] },
+  {
+    kind: 'chat',
+    messages: [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'Why?' },
+    ],
+  },
+  { kind: 'document', text: 'It was' },
+];
+
+/** What the model is asked for 12,000 tokens of its own text, each answered by a token. */
+async function builtInQuestions(chatTemplate = TEMPLATE): Promise<string[]> {
+  const engine = await openEngine(asciiModel({ chatTemplate, contextLength: 512 }));
+  const { sequences } = await generateCalibrationText({ engine, tokens: 12_000, maxAnswerTokens: 1 });
+  return sequences.map((tokens) => decode(tokens.subarray(0, -1)));
 }
 
 describe('generateCalibrationText', () => {
-  it('asks in turn until there is enough text, each time with another seed', async () => {
-    const asked: GenerateRequest[] = [];
-    const text = await generateCalibrationText({ engine: fakeEngine(50, asked), prompts: calibrationPrompts, tokens: 4000, parallel: 8 });
-    expect(text.tokens).toBe(4000);
-    expect(text.answers).toBe(80);
-    expect(new Set(asked.map((request) => request.sampling?.seed)).size).toBe(asked.length);
-    expect(asked[0]?.messages?.[0]?.content).toBe(calibrationPrompts[0]);
-    expect(asked[calibrationPrompts.length]?.messages?.[0]?.content).toBe(calibrationPrompts[0]);
-    expect(asked.every((request) => request.trace && request.budget === undefined)).toBe(true);
+  it('writes conversations, some with a system message, and documents until there is enough', async () => {
+    const progress: FitProgress[] = [];
+    const engine = await openEngine();
+    const text = await generateCalibrationText({
+      engine,
+      prompts,
+      tokens: 900,
+      maxAnswerTokens: 20,
+      onProgress: (at) => progress.push(at),
+    });
+    expect(text.tokens).toBeGreaterThanOrEqual(900);
+    expect(text.tokens).toBe(text.sequences.reduce((sum, { length }) => sum + length, 0));
+    expect(text.answers).toBe(text.sequences.length);
+    // Without the last there would be too little.
+    expect(text.tokens - (text.sequences.at(-1)?.length ?? 0)).toBeLessThan(900);
+    const written = text.sequences.map((tokens) => decode(tokens));
+    const kinds = [/^<turn>user:Who\?<end>/, /^<turn>system:Be brief\.<end>\n<turn>user:Why\?<end>/, /^It was/];
+    for (const kind of kinds) expect(written.filter((one) => kind.test(one)).length).toBeGreaterThan(3);
+    // A prompt that is asked again is answered differently.
+    expect(new Set(written).size).toBe(written.length);
+    expect(progress.every(({ phase, total }) => phase === 'text' && total === 900)).toBe(true);
+    expect(progress.at(-1)?.done).toBe(900);
   });
 
-  it('asks the built-in prompts, each once before any again', async () => {
-    const asked: GenerateRequest[] = [];
-    await generateCalibrationText({ engine: fakeEngine(50, asked), tokens: 20_000, parallel: 8 });
-    expect(asked.length).toBeGreaterThanOrEqual(400);
-    expect(new Set(asked.map((request) => request.messages?.[0]?.content)).size).toBe(asked.length);
+  it('is the same text however many are written at once, and another with another seed', async () => {
+    const engine = await openEngine();
+    const request = { engine, prompts, tokens: 400, maxAnswerTokens: 20 };
+    const text = await generateCalibrationText({ ...request, parallel: 1 });
+    expect(await generateCalibrationText({ ...request, parallel: 7 })).toEqual(text);
+    expect(await generateCalibrationText({ ...request, seed: 2 })).not.toEqual(text);
   });
 
-  it('gives up on a model that says nothing', async () => {
-    const asked: GenerateRequest[] = [];
-    const text = await generateCalibrationText({ engine: fakeEngine(0, asked), prompts: ['a'], tokens: 10 });
-    expect(text.tokens).toBe(0);
-    expect(asked).toHaveLength(64);
+  it('asks the built-in prompts, none again before all of its kind', async () => {
+    const questions = await builtInQuestions();
+    expect(new Set(questions).size).toBe(questions.length);
+    expect(questions.filter((one) => one.includes('system:')).length).toBeGreaterThan(5);
+    expect(questions.filter((one) => !one.includes('user:')).length).toBeGreaterThan(30);
   });
 
-  it('stops when aborted and refuses absurd numbers', async () => {
-    const signal = AbortSignal.abort();
-    await expect(generateCalibrationText({ engine: fakeEngine(5, []), signal })).rejects.toThrow(AbortedError);
-    await expect(generateCalibrationText({ engine: fakeEngine(5, []), tokens: 0 })).rejects.toThrow(InvalidArgumentError);
-    await expect(generateCalibrationText({ engine: fakeEngine(5, []), prompts: [] })).rejects.toThrow(/no prompt/);
+  it('asks without system messages where the template refuses them', async () => {
+    const refusing = `{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system message.') }}{% endif %}${TEMPLATE}`;
+    const questions = await builtInQuestions(refusing);
+    expect(questions.filter((one) => one.includes('user:')).length).toBeGreaterThan(60);
+    expect(questions.some((one) => one.includes('system:'))).toBe(false);
+    // Those that a caller gives are asked as they are.
+    const engine = await openEngine(asciiModel({ chatTemplate: refusing }));
+    await expect(generateCalibrationText({ engine, prompts })).rejects.toThrow(TemplateError);
   });
 
-  it('has varied prompts', () => {
-    expect(calibrationPrompts.length).toBeGreaterThanOrEqual(40);
-    expect(new Set(calibrationPrompts).size).toBe(calibrationPrompts.length);
+  it('stops when aborted, refuses absurd numbers and a model that reads no text', async () => {
+    const engine = await openEngine();
+    await expect(generateCalibrationText({ engine, signal: AbortSignal.abort() })).rejects.toThrow(AbortedError);
+    await expect(generateCalibrationText({ engine, tokens: 0 })).rejects.toThrow(InvalidArgumentError);
+    await expect(generateCalibrationText({ engine, prompts: [] })).rejects.toThrow(/no prompt/);
+    await expect(generateCalibrationText({ engine: await openEngine(createRandomModel({ seed: 1 })) })).rejects.toThrow(/no tokenizer/);
   });
 });

@@ -137,7 +137,7 @@ interface CalibrationData {
   readonly description: string;
 }
 
-/** Text of files, or what the dense model answers to built-in prompts. */
+/** Text of files, or what the dense model writes itself. */
 async function calibrationData(
   opened: OpenModel,
   options: FitVerbOptions,
@@ -157,7 +157,7 @@ async function calibrationData(
       signal: output.signal,
     }),
   );
-  const description = `${tokens} tokens that the dense model wrote itself: ${answers} answers to prompts of @gateskip/train`;
+  const description = `${tokens} tokens that the dense model wrote itself: ${answers} answers to prompts and continued beginnings of @gateskip/train`;
   return { sequences, description };
 }
 

@@ -1,12 +1,11 @@
 import type { Backend } from '@gateskip/backend';
 import { createEngine, type Engine } from '@gateskip/engine';
-import { InvalidArgumentError } from '@gateskip/errors';
 import type { Model } from '@gateskip/model';
 import { AnswerCache } from './answer-cache.js';
 import { checkLicense, checkNumber, checkWhole } from './checks.js';
-import { builtInTrainingPrompts } from './prompts/built-in-prompts.js';
 import { PromptEncoder } from './prompts/encode-prompt.js';
 import type { TrainingPrompt } from './prompts/training-prompt.js';
+import { usablePrompts } from './prompts/usable-prompts.js';
 import { splitHeldOut } from './split-held-out.js';
 import { textFingerprint, tokensFingerprint } from './text-fingerprint.js';
 import type { TextProgress } from './text-progress.js';
@@ -17,7 +16,7 @@ import { type Answer, writeAnswers } from './write-answers.js';
 export type TextWriter = { readonly engine: Engine } | { readonly model: Model; readonly backend: Backend; readonly threads?: number };
 
 export interface GenerateTrainingTextOptions {
-  /** Default: `builtInTrainingPrompts()`. */
+  /** Default: `builtInTrainingPrompts()`, without system messages where the model's chat template refuses them. */
   readonly prompts?: readonly TrainingPrompt[];
   /** Tokens wanted, prompts included. The last answer is taken whole. */
   readonly tokens: number;
@@ -78,7 +77,7 @@ export async function generateTrainingText(request: TextWriter & GenerateTrainin
   checkLicense(request.license);
   const model = 'engine' in request ? request.engine.model : request.model;
   const backendName = 'engine' in request ? request.engine.runner.backend : request.backend.name;
-  const prompts = usable(request.prompts ?? builtInTrainingPrompts(), model);
+  const prompts = await usablePrompts(request.prompts, model, request.signal);
   const encoder = new PromptEncoder(model, prompts, seed);
   const cache =
     request.cacheFolder === undefined
@@ -130,19 +129,6 @@ function sequenceOf({ tokens, promptTokens }: Answer, promptWeight: number): Tra
   rowWeights.fill(promptWeight, 0, promptTokens - 1);
   rowWeights[tokens.length - 1] = 0;
   return { tokens, rowWeights };
-}
-
-/** An empty page needs a token to begin with. */
-function usable(prompts: readonly TrainingPrompt[], model: Model): readonly TrainingPrompt[] {
-  if (!model.tokenizer) {
-    throw new InvalidArgumentError(`Model "${model.config.name}" has no tokenizer.`, 'Take a file that holds one.', { what: 'model' });
-  }
-  const kept = prompts.filter((prompt) => prompt.kind !== 'document' || prompt.text !== '' || model.tokenizer?.beginToken !== undefined);
-  if (kept.length > 0) return kept;
-  throw new InvalidArgumentError('There is no prompt.', 'Pass at least one; an empty page counts only where the model has a begin token.', {
-    what: 'prompts',
-    got: prompts.length,
-  });
 }
 
 async function engineFor(writer: TextWriter, parallel: number, maxAnswerTokens: number) {

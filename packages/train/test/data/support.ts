@@ -47,10 +47,10 @@ export const TEMPLATE =
   "{% for m in messages %}{{ '<turn>' + m['role'] + ':' + m['content'] + '<end>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<turn>assistant:' }}{% endif %}";
 
 /** A random model of 128 tokens that reads and writes ASCII. */
-export function asciiModel({ addBegin = false, chatTemplate = TEMPLATE as string | undefined, seed = 3 } = {}): Model {
+export function asciiModel({ addBegin = false, chatTemplate = TEMPLATE as string | undefined, seed = 3, contextLength = 128 } = {}): Model {
   const model = createRandomModel({
     seed,
-    config: { layers: 2, hiddenSize: 32, heads: 2, kvHeads: 1, headSize: 16, intermediateSize: 48, contextLength: 128 },
+    config: { layers: 2, hiddenSize: 32, heads: 2, kvHeads: 1, headSize: 16, intermediateSize: 48, contextLength },
   });
   return Object.assign(Object.create(model) as Model, {
     tokenizer: asciiTokenizer(addBegin),

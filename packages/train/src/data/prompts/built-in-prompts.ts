@@ -1,6 +1,6 @@
-import { calibrationPrompts } from '../../text/calibration-prompts.js';
 import { arithmeticPrompts } from './arithmetic.js';
 import { everydayPrompts } from './everyday.js';
+import { generalPrompts } from './general.js';
 import { knowledgePrompts } from './knowledge.js';
 import { openings } from './openings.js';
 import { programmingPrompts } from './programming.js';
@@ -14,7 +14,7 @@ const SYSTEM_EVERY = 8;
 /** Some 850 conversations and 150 beginnings of documents, all of this project's own writing. */
 export function builtInTrainingPrompts(): readonly TrainingPrompt[] {
   const questions = [
-    ...calibrationPrompts,
+    ...generalPrompts,
     ...knowledgePrompts,
     ...everydayPrompts,
     ...programmingPrompts,

@@ -1,5 +1,5 @@
-/** Prompts of many kinds for a model to answer, so that its own text covers what it is used for. Own writing. */
-export const calibrationPrompts: readonly string[] = [
+/** A little of everything that a model is asked. */
+export const generalPrompts: readonly string[] = [
   'Explain to a ten-year-old why the sky is blue.',
   'Write a short story about a lighthouse keeper who finds a message in a bottle.',
   'What are the main differences between a virus and a bacterium?',
