@@ -154,6 +154,27 @@ describe('gateskip fit', () => {
     expect(first.name).toBe('tiny-gates');
   });
 
+  it('reads conversations through the chat template, beside plain text', async () => {
+    const records = join(folder, 'talk.jsonl');
+    const talk = Array.from({ length: 40 }, (_, i) => ({
+      messages: [
+        { role: 'user', content: `hello ${i}` },
+        { role: 'assistant', content: 'well the cat sat on the mat and sang' },
+      ],
+    }));
+    writeFileSync(records, talk.map((one) => JSON.stringify(one)).join('\n'));
+    const out = join(folder, 'talk.safetensors');
+    const ran = await commandLine(['fit', model, '-o', out, '--text', records, text, ...quick, '--json']);
+    expect(ran.code, ran.stdout).toBe(0);
+    expect(documentOf<FitDocument>(ran).adapter.provenance.data).toMatch(
+      /^text of text\.txt \(\d+ characters\), talk\.jsonl \(40 records, \d+ tokens\)$/,
+    );
+    writeFileSync(records, '{"messages": 3}');
+    const refused = await commandLine(['fit', model, '-o', join(folder, 'never.safetensors'), '--text', records, ...quick, '--json']);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stdout).toMatch(/talk\.jsonl.{0,3}, line 1/);
+  });
+
   it('shows the curve as a table', async () => {
     const ran = await commandLine(['fit', model, '-o', join(folder, 'table.safetensors'), '--text', text, ...quick]);
     expect(ran.stdout).toMatch(/^threshold +skip +net MACs +KL to dense +same top-1 +perplexity\n/);

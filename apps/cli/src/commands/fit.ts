@@ -15,7 +15,7 @@ export function addFitCommand(program: Command, context: CommandContext): void {
     )
     .argument('<model>', modelArgument)
     .requiredOption('-o, --out <file>', 'gate file to write')
-    .option('-t, --text <files...>', 'calibration text, UTF-8')
+    .option('-t, --text <files...>', 'calibration text, UTF-8, or .jsonl of conversations')
     .option('--self', 'let the model write the text: answers to built-in prompts and continued documents')
     .option('--import <file>', 'take the gates of a checkpoint of the published code (safetensors) and only measure their curve')
     .option('--tokens <n>', 'calibration tokens at most (default: 8192)', wholeNumber(64, 4_194_304))

@@ -15,7 +15,7 @@ export function addProfileCommand(program: Command, context: CommandContext): vo
     )
     .argument('<model>', modelArgument)
     .requiredOption('-o, --out <file>', 'profile to write (JSON)')
-    .option('-t, --text <files...>', 'text, UTF-8')
+    .option('-t, --text <files...>', 'text, UTF-8, or .jsonl of conversations')
     .option('--tokens <n>', 'tokens at most (default: 4096)', wholeNumber(32, 4_194_304))
     .option('--window <n>', 'longest piece run at once (default: 256)', wholeNumber(16, 2048))
     .option('--removal-tokens <n>', 'tokens at most that are run without each branch (default: 512)', wholeNumber(16, 1_048_576))

@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, extname } from 'node:path';
 import { AbortedError } from '@gateskip/errors';
 import type { Model } from '@gateskip/model';
 import { TextInputError } from '../errors.js';
@@ -10,11 +10,14 @@ const pieceLength = 8192;
 /** No tokenizer worth its name needs more characters per token on average. */
 const charactersPerToken = 12;
 
+/** Named as `readTrainingText` names them. */
+const recordExtensions: readonly string[] = ['.jsonl', '.ndjson', '.json'];
+
 /**
  * Text files as token sequences: cut at line ends into pieces, of which as many as could be needed are taken, evenly over
- * all the text, and tokenised.
+ * all the text, and tokenised. Files of records (.jsonl) are conversations through the model's chat template, as in training.
  *
- * @throws TextInputError, AbortedError
+ * @throws TextInputError, AbortedError, and what `readTrainingText` throws
  */
 export async function calibrationSequences(
   model: Model,
@@ -24,9 +27,11 @@ export async function calibrationSequences(
 ): Promise<{ sequences: Int32Array[]; description: string }> {
   const { tokenizer } = model;
   if (!tokenizer) throw new TextInputError(`Model "${model.config.name}" has no tokenizer.`, 'Take a file that holds one.');
+  const records = paths.filter((path) => recordExtensions.includes(extname(path).toLowerCase()));
+  const texts = paths.filter((path) => !records.includes(path));
   const pieces: string[] = [];
   const parts: string[] = [];
-  for (const path of paths) {
+  for (const path of texts) {
     const text = await readTextFile(path, maxFileBytes);
     pieces.push(...cutText(text));
     parts.push(`${basename(path)} (${text.length} characters)`);
@@ -39,6 +44,12 @@ export async function calibrationSequences(
     if (signal.aborted) throw new AbortedError('Reading the calibration text');
     sequences.push(tokenizer.encode(piece));
     await new Promise((resolve) => setImmediate(resolve));
+  }
+  if (records.length > 0) {
+    const { readTrainingText } = await import('@gateskip/train');
+    const read = await readTrainingText({ paths: records, model, license: 'not asked here', signal });
+    for (const { tokens } of [...read.train, ...read.heldOut]) sequences.push(tokens);
+    parts.push(...read.report.files.map(({ path, records, tokens }) => `${basename(path)} (${records} records, ${tokens} tokens)`));
   }
   return { sequences, description: `text of ${parts.join(', ')}` };
 }
