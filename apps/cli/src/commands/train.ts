@@ -15,7 +15,7 @@ export function addTrainCommand(program: Command, context: CommandContext): void
     )
     .argument('[model]', modelArgument)
     .option('-o, --out <file>', 'adapter to write')
-    .option('-r, --recipe <recipe>', 'minutes, norms, paper, repair, or a .json file (default: minutes)')
+    .option('-r, --recipe <recipe>', 'minutes, lora, norms, paper, repair, or a .json file (default: minutes)')
     .option('--print-recipe <name>', 'print a recipe that comes along, to be copied and changed, and do nothing else')
     .option('-t, --text <files...>', 'text, UTF-8, or .jsonl of instructions')
     .option('--self', 'let the model write the text: answers to built-in prompts')

@@ -30,7 +30,9 @@ export async function recipeOf(options: TrainVerbOptions): Promise<TrainingRecip
 
 async function readJson(path: string): Promise<unknown> {
   if (!path.endsWith('.json'))
-    throw new UsageError(`There is no recipe "${path}".`, 'Name minutes, norms, paper, repair or a .json file.', { what: '--recipe' });
+    throw new UsageError(`There is no recipe "${path}".`, 'Name minutes, lora, norms, paper, repair or a .json file.', {
+      what: '--recipe',
+    });
   const text = await readTextFile(path, maxRecipeBytes);
   try {
     return JSON.parse(text);

@@ -8,9 +8,9 @@ export function textOfWords(lines = 240): string {
   return Array.from({ length: lines }, () => `${Array.from({ length: 8 }, next).join(' ')}.`).join('\n');
 }
 
-/** Recipe `minutes` for a tiny model in TypeScript: a few steps of few rows, kept after every step. */
+/** Recipe `lora` for a tiny model in TypeScript: a few steps of few rows, kept after every step. */
 export function smallRecipeFile(change: Readonly<Record<string, unknown>> = {}): string {
-  const recipe = builtInRecipe('minutes');
+  const recipe = builtInRecipe('lora');
   return JSON.stringify({
     ...recipe,
     gates: { start: 'fit', tokens: 600 },

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { builtInRecipe, parseRecipe, RecipeInvalidError, recipeNames } from '../../src/index.js';
 
 /** A recipe as JSON with one field set, by its path. */
-function changed(path: string, value: unknown, name: (typeof recipeNames)[number] = 'minutes'): unknown {
+function changed(path: string, value: unknown, name: (typeof recipeNames)[number] = 'lora'): unknown {
   const recipe = JSON.parse(JSON.stringify(builtInRecipe(name))) as Record<string, unknown>;
   const keys = path.split('.');
   let at = recipe;

@@ -6,7 +6,7 @@ import { smallRecipe, smallRequest, smallText, testFolder } from './small-run.js
 
 const folder = testFolder();
 // Kept after every step, so that a run may be stopped anywhere.
-const recipe = smallRecipe('minutes', { checkpointSeconds: 0, batch: { rows: 40, accumulate: 2 }, tokens: 80 * 12 });
+const recipe = smallRecipe('lora', { checkpointSeconds: 0, batch: { rows: 40, accumulate: 2 }, tokens: 80 * 12 });
 
 /** Lets a run go until it has made some steps, then aborts it. */
 async function interrupted(path: string, steps: number, more: Partial<TrainRequest> = {}): Promise<void> {

@@ -41,7 +41,7 @@ describe('trainAdapter', () => {
   });
 
   it('adds less of the low-rank additions where less is skipped, and nothing where nothing is', async () => {
-    const recipe = smallRecipe('minutes', { protectedBranches: [0, 7] });
+    const recipe = smallRecipe('lora', { protectedBranches: [0, 7] });
     const lora = { ...recipe.lora!, fullAt: 0.15 };
     const { adapter, report } = await trainAdapter(smallRequest({ ...recipe, lora }));
     const { curve } = adapter.calibration;
@@ -109,7 +109,7 @@ describe('trainAdapter', () => {
     const recipe = smallRecipe('minutes');
     const wild = {
       ...recipe,
-      optimizer: { ...recipe.optimizer, rates: { gates: 10, standIns: 10, lora: 10 } },
+      optimizer: { ...recipe.optimizer, rates: { gates: 10, standIns: 10 } },
       lossAbove: 0.5,
       checkpointSeconds: 0,
     };
@@ -135,7 +135,7 @@ describe('trainAdapter', () => {
     const recipe = smallRecipe('minutes');
     const still = {
       ...recipe,
-      optimizer: { ...recipe.optimizer, rates: { gates: 0, standIns: 0, lora: 0 } },
+      optimizer: { ...recipe.optimizer, rates: { gates: 0, standIns: 0 } },
       heldOut: { ...recipe.heldOut, everyTokens: 80, patience: 3, budgets: [] },
     };
     const { report } = await trainAdapter(smallRequest(still));
