@@ -36,6 +36,7 @@ class TrainerLoadWorker : public Napi::AsyncWorker {
     options_.detachGateInput = request.Get("detachGateInput").ToBoolean().Value();
     options_.recompute = request.Get("recompute").ToBoolean().Value();
     options_.bf16 = request.Get("bf16").ToBoolean().Value();
+    if (options_.bf16 && request.Get("bf16IfThere").ToBoolean().Value()) options_.bf16 = bf16KernelsFor(kernels_->name) != nullptr;
     if (options_.bf16 && bf16KernelsFor(kernels_->name) == nullptr)
       fail(StatusCode::unsupported, std::string("Instruction set ") + kernels_->name + " has no products of bfloat16 on this machine. Train in f32.");
     std::vector<std::string> prefixes;

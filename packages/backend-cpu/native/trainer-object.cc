@@ -30,6 +30,7 @@ Napi::Value NativeTrainer::details(const Napi::CallbackInfo& info) {
   const Trainer& t = trainer(info.Env());
   Napi::Object details = Napi::Object::New(info.Env());
   details.Set("instructionSet", t.kernels().name);
+  details.Set("precision", t.model().options.bf16 ? "bfloat16" : "float32");
   details.Set("threads", static_cast<double>(t.pool().threads()));
   return details;
 }

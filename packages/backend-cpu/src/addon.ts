@@ -98,7 +98,7 @@ export interface NativeTrainRequest {
 }
 
 export interface NativeTrainer {
-  details(): { instructionSet: string; threads: number };
+  details(): { instructionSet: string; threads: number; precision: string };
   step(request: NativeTrainRequest): Promise<void>;
   cancel(): void;
   close(): void;

@@ -38,10 +38,14 @@ export function trainerSettings(options: TrainerOptions, available: readonly str
   if (unknown.length > 0)
     throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the cpu trainer.`, 'Known: isa, precision.');
   const { precision = 'f32' } = extra;
-  if (precision !== 'f32' && precision !== 'bf16')
-    throw new InvalidArgumentError(`precision must be f32 or bf16, got ${String(precision)}.`, '', { what: 'precision', got: precision });
+  if (precision !== 'f32' && precision !== 'bf16' && precision !== 'auto')
+    throw new InvalidArgumentError(`precision must be f32, bf16 or auto, got ${String(precision)}.`, '', {
+      what: 'precision',
+      got: precision,
+    });
   return {
-    bf16: precision === 'bf16',
+    bf16: precision !== 'f32',
+    bf16IfThere: precision === 'auto',
     threads: wholeNumber('threads', options.threads ?? availableParallelism(), 1024),
     instructionSet: instructionSet(extra.isa ?? process.env[INSTRUCTION_SET_VARIABLE] ?? '', available),
   };

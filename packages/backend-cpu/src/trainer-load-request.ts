@@ -24,6 +24,8 @@ export interface TrainerSettings {
   readonly instructionSet: string;
   /** Products of rows with matrices round both sides to bfloat16; sums and everything else stay float32. */
   readonly bf16: boolean;
+  /** Float32 where the processor has no such products, in place of an error. */
+  readonly bf16IfThere: boolean;
 }
 
 /** A trainer's arrays, and the request of the addon that loads the model into them. */

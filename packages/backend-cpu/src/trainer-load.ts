@@ -33,7 +33,7 @@ export async function loadTrainer(model: Model, options: TrainerOptions): Promis
     const native = await pending.promise;
     options.onProgress?.(1);
     const { maxRows = DEFAULT_MAX_TRAIN_ROWS, recompute = false } = options;
-    return new CpuTrainer({ native, config, gates, parameters, maxRows, recompute, bf16: settings.bf16 });
+    return new CpuTrainer({ native, config, gates, parameters, maxRows, recompute });
   } catch (error) {
     throw typedError(error);
   } finally {

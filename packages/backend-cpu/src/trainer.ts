@@ -23,7 +23,6 @@ export interface CpuTrainerParts {
   readonly parameters: readonly TrainerParameter[];
   readonly maxRows: number;
   readonly recompute: boolean;
-  readonly bf16: boolean;
 }
 
 /** Trains in native memory, in float32. Every step runs on threads of its own; the event loop only starts it. */
@@ -42,14 +41,14 @@ export class CpuTrainer implements Trainer {
   /** Rows that the buffers have room for. */
   #rowsHeld = 0;
 
-  constructor({ native, config, gates, parameters, maxRows, recompute, bf16 }: CpuTrainerParts) {
+  constructor({ native, config, gates, parameters, maxRows, recompute }: CpuTrainerParts) {
     this.#native = native;
     this.config = config;
     this.gates = gates;
     this.parameters = parameters;
     this.#maxRows = maxRows;
     this.#recompute = recompute;
-    this.details = { ...native.details(), precision: bf16 ? 'bfloat16' : 'float32', weights: 'float32', gradients: 'float32', recompute };
+    this.details = { ...native.details(), weights: 'float32', gradients: 'float32', recompute };
     this.capabilities = {
       rules: ['keep', 'threshold', 'fraction', 'quantile', 'repeat'],
       scorers: gates === undefined ? ['none', 'random', 'given'] : ['none', 'gate', 'random', 'given'],

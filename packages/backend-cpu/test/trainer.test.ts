@@ -101,6 +101,18 @@ describe.skipIf(!('addon' in findAddon()))('a trainer on the processor', () => {
     expect(stepBytes(config, 100, true)).toBeLessThan(stepBytes(config, 100, false));
   });
 
+  it('multiplies in bfloat16 where it can when told to try', async () => {
+    const scalar = { isa: 'scalar', precision: 'auto' };
+    await using plain = await open({ extra: scalar });
+    expect(plain.details).toMatchObject({ instructionSet: 'scalar', precision: 'float32' });
+    expect((await plain.step(input(plain, 10))).loss).toBeGreaterThan(0);
+    await expect(open({ extra: { ...scalar, precision: 'bf16' } })).rejects.toMatchObject({ code: 'GS_UNSUPPORTED' });
+    const asked = await open({ extra: { precision: 'bf16' } }).catch(() => undefined);
+    await using best = await open({ extra: { precision: 'auto' } });
+    expect(best.details).toMatchObject({ precision: asked === undefined ? 'float32' : 'bfloat16' });
+    await asked?.close();
+  });
+
   it('says why it cannot be loaded when asked to stop', async () => {
     await expect(open({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'GS_ABORTED' });
   });

@@ -37,7 +37,9 @@ export function addTrainCommand(program: Command, context: CommandContext): void
     .addOption(new Option('--kv <mode>', 'K and V of tokens that skip attention').choices(['project', 'absent', 'alias']))
     .option('--drop <branches>', 'branches that recipe repair leaves out, e.g. 20,21,24,25', wholeNumbers(0, 8191))
     .option('--profile <file>', 'of `gateskip profile`, for recipes that choose branches by it')
-    .addOption(new Option('--precision <type>', 'of matrix products (default: f32)').choices(['f32', 'bf16']))
+    .addOption(
+      new Option('--precision <type>', 'of matrix products (default: bf16; f32 where the processor has none)').choices(['f32', 'bf16']),
+    )
     .option('--name <name>', 'name of the adapter')
     .option('--data-description <text>', 'what the text is, for the provenance')
     .option('--data-license <license>', 'licence of the text, for the provenance')

@@ -98,7 +98,7 @@ async function runTraining(
   output: Output,
 ): Promise<TrainResult> {
   const { runnerTeacher, trainAdapter } = await import('@gateskip/train');
-  const { threads, precision } = options;
+  const { threads, precision = 'auto' } = options;
   const start = await startOf(options.start, opened);
   const text = await trainingTextOf(opened, recipe, folder, options, output);
   const load = threads === undefined ? {} : { threads };
@@ -132,7 +132,7 @@ async function runTraining(
         folder,
         ...(options.resume && { resume: true }),
         ...(threads !== undefined && { threads }),
-        ...(precision !== undefined && opened.backend.name === 'cpu' && { extra: { precision } }),
+        ...(opened.backend.name === 'cpu' && { extra: { precision } }),
         ...(deadlineMs !== undefined && { deadlineMs }),
         onProgress: (progress) => showProgress(progress, output),
         signal: output.signal,

@@ -31,7 +31,8 @@ async function builtInPromptsFor(model: Model, signal?: AbortSignal): Promise<re
   const probe = prompts.find((prompt) => prompt.kind === 'chat' && prompt.messages.some(({ role }) => role === 'system'));
   if (model.chatTemplate === undefined || probe?.kind !== 'chat') return prompts;
   try {
-    await encodeChat(model, [...probe.messages], { addGenerationPrompt: true, ...(signal && { signal }) });
+    const messages = probe.messages.map((message) => ({ ...message }));
+    await encodeChat(model, messages, { addGenerationPrompt: true, ...(signal && { signal }) });
     return prompts;
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
