@@ -56,7 +56,7 @@ describe('gateskip train', () => {
     expect(ran.stderr).toMatch(/one\.safetensors: [\d,]+ bytes; [\d,]+ numbers trained in \d+ steps on [\d,]+ tokens/);
     const adapter = await readAdapter(join(folder, 'one.safetensors'));
     expect(adapter.provenance).toMatchObject({
-      method: 'train minutes',
+      method: 'train lora',
       license: 'CC0-1.0',
       command: 'gateskip train tiny.gguf --out one.safetensors --recipe small.json --text text.txt --backend reference',
     });
