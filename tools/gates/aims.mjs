@@ -21,7 +21,7 @@ export const TASKS_AT = 0.15;
  * @property {'met' | 'missed' | 'not measured yet'} verdict
  * @property {string} by how much it was missed
  *
- * @param {any} summary @param {import('../quality/metrics.mjs').View} view @returns {AimRow[]}
+ * @param {any} summary @param {import('./view.mjs').GatesView} view @returns {AimRow[]}
  */
 export function aimRows(summary, view) {
   const metrics = view.metricsOf(summary);
@@ -33,7 +33,7 @@ export function aimRows(summary, view) {
   const rows = klAims.flatMap(({ saved, most }) =>
     texts.map(([name, on]) => {
       const metric = metrics.find((each) => each.name === name);
-      const reading = metric && readingAt(summary, metric, view.ours, saved);
+      const reading = metric && readingAt(summary, metric, view.judged, saved);
       const aim = `KL ${saved === 0 ? 'with nothing skipped' : `at ${percent(saved)}`} at most ${most}`;
       if (!reading) return { aim, on, measured: '', verdict: 'not measured yet', by: '' };
       const { value, error } = reading;
@@ -42,7 +42,7 @@ export function aimRows(summary, view) {
       return { aim, on, measured: `${value.toFixed(3)} ± ${error.toFixed(3)}`, verdict: isMet ? 'met' : 'missed', by };
     }),
   );
-  const point = summary.points.find((/** @type {any} */ { policy, target }) => policy === view.ours && target === TASKS_AT);
+  const point = summary.points.find((/** @type {any} */ { policy, target }) => policy === view.judged && target === TASKS_AT);
   const aim = `tasks at ${percent(TASKS_AT)} within one standard error of dense`;
   const dense = summary.dense.tasks;
   if (!point?.tasks || !dense) return [...rows, { aim, on: 'tasks', measured: '', verdict: 'not measured yet', by: '' }];
@@ -67,10 +67,11 @@ export function aimRows(summary, view) {
 const points = (/** @type {number} */ value) => (100 * value).toFixed(1);
 const signed = (/** @type {number} */ value) => `${value > 0 ? '+' : ''}${points(value)}`;
 
-/** @param {any} summary @param {import('../quality/metrics.mjs').View} view */
+/** @param {any} summary @param {import('./view.mjs').GatesView} view */
 export function aimsTable(summary, view) {
-  return markdownTable(
+  const table = markdownTable(
     ['aim', 'on', 'measured', 'verdict', 'missed by'],
     aimRows(summary, view).map(({ aim, on, measured, verdict, by }) => [aim, on, measured, verdict === 'met' ? '**met**' : verdict, by]),
   );
+  return `Of curve *${view.judged}*:\n\n${table}`;
 }

@@ -57,11 +57,11 @@ const NAMES = /** @type {Record<string, string>} */ ({
 });
 const cell = (/** @type {number | null} */ value) => (value === null ? '' : percent(value));
 
-/** @param {readonly any[]} anchors @param {string} ours */
-export function anchorsTable(anchors, ours) {
+/** @param {readonly any[]} anchors @param {string} first curve that comes first */
+export function anchorsTable(anchors, first) {
   if (anchors.length === 0) return 'Not measured yet.';
   return [...anchors]
-    .sort((a, b) => Number(b.curve === ours) - Number(a.curve === ours))
+    .sort((a, b) => Number(b.curve === first) - Number(a.curve === first))
     .map(({ curve, saved, tokens, all, classes, layers }) => {
       const order = Object.keys(NAMES);
       const place = (/** @type {any} */ { class: name }) => (order.includes(name) ? order.indexOf(name) : order.length);

@@ -13,7 +13,8 @@ import { pointName } from '../quality/policies.mjs';
  * @property {Readonly<Record<string, string>>} files by percentage saved; `any`: one file for all
  *
  * @typedef {object} GatesConfig
- * @property {string} ours
+ * @property {string} ours curve that the others are compared with
+ * @property {string} judged curve that the aims are about; default: ours
  * @property {readonly GatesCurve[]} curves those with a file
  * @property {readonly { name: string, about: string, missing: readonly string[] }[]} absent curves, and savings of curves, without one
  * @property {readonly { name: string, run: string }[]} training
@@ -56,7 +57,9 @@ export function readConfig(path) {
   const ours = config.ours ?? config.curves[0].name;
   if (!config.curves.some((/** @type {any} */ { name }) => name === ours)) throw fail(`ours is ${ours}, which is no curve.`);
   const training = (config.training ?? []).map((/** @type {any} */ { name, run }) => ({ name, run: at(run) }));
-  return { ours, curves, absent, training };
+  const judged = config.judged ?? ours;
+  if (!config.curves.some((/** @type {any} */ { name }) => name === judged)) throw fail(`judged is ${judged}, which is no curve.`);
+  return { ours, judged, curves, absent, training };
 }
 
 /** The adapter of a curve for a saving. @param {GatesCurve} curve @param {number} saved @returns {string | undefined} */

@@ -35,7 +35,7 @@ if (options.out !== undefined) {
   const [evaluation, observe] = await loadPackages(['evaluate', 'observe']);
   const gathered = summarizeGates(options.out, evaluation, observe);
   writeWhole(options.results, `${JSON.stringify(gathered, null, 1)}\n`);
-  const shown = gathered.anchors.find((/** @type {any} */ { curve }) => curve === gathered.ours) ?? gathered.anchors[0];
+  const shown = gathered.anchors.find((/** @type {any} */ { curve }) => curve === gathered.judged) ?? gathered.anchors[0];
   const picture = shown && anchorPicture(options.out, shown.file);
   if (picture) writeWhole(join(options.docs, ANCHORS), picture);
 }
@@ -61,7 +61,7 @@ for (const [name, text] of Object.entries({
   curves: curveTables(summary, view),
   speed: speedTable(summary, view),
   training: [trainingTable(summary.training), ...(training in charts ? [image(training)] : [])].join('\n\n'),
-  anchors: [anchorsTable(summary.anchors, view.ours), ...(hasPicture ? [image(ANCHORS)] : [])].join('\n\n'),
+  anchors: [anchorsTable(summary.anchors, view.judged), ...(hasPicture ? [image(ANCHORS)] : [])].join('\n\n'),
 }))
   document = replaceBetween(document, name, text || 'Not measured yet.');
 writeWhole(page, document);

@@ -65,7 +65,7 @@ else {
   mkdirSync(out, { recursive: true });
   // What a backend refused is tried again: it may have been built anew.
   for (const { name } of pieces) if (readJson(join(out, `${name}.json`))?.reason) rmSync(join(out, `${name}.json`));
-  const { ours, absent } = config;
+  const { ours, judged, absent } = config;
   const about = config.curves.map(({ name, policy, about: text, files }) => ({ name, policy, about: text, savings: Object.keys(files) }));
   // Curves with one adapter begin at one point: nothing skipped.
   const starts = Object.fromEntries(
@@ -74,7 +74,7 @@ else {
       config.curves.find((each) => each.files.any && each.files.any === files.any)?.name ?? name,
     ]),
   );
-  writeJson(join(out, 'curves.json'), { ours, curves: about, absent, starts, training: readTraining(config.training) });
+  writeJson(join(out, 'curves.json'), { ours, judged, curves: about, absent, starts, training: readTraining(config.training) });
   await runPieces(pieces, out, { open: openAll, measure: measureOne });
 }
 

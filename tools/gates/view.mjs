@@ -3,12 +3,14 @@ import { figure, metricsOf } from '../quality/metrics.mjs';
 /**
  * What the pages show of a results document.
  *
- * @param {any} summary @returns {import('../quality/metrics.mjs').View}
+ * @typedef {import('../quality/metrics.mjs').View & { judged: string }} GatesView `judged`: the curve that the aims are about
+ *
+ * @param {any} summary @returns {GatesView}
  */
-export function gatesView({ curves, ours, points }) {
+export function gatesView({ curves, ours, judged = ours, points }) {
   const names = curves.map((/** @type {any} */ { name }) => name);
   const savings = [...new Set(points.map((/** @type {any} */ { target }) => target))].sort((a, b) => Number(a) - Number(b));
-  return { names, usable: names, ours, savings: /** @type {number[]} */ (savings), metricsOf: gatesMetricsOf };
+  return { names, usable: names, ours, judged, savings: /** @type {number[]} */ (savings), metricsOf: gatesMetricsOf };
 }
 
 /** @param {any} summary @returns {import('../quality/metrics.mjs').Metric[]} */

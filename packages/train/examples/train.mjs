@@ -15,7 +15,7 @@ const halves = splitHeldOut(
   { share: 0.2, seed: 1 },
 );
 const text = { ...halves, description: 'made up', license: 'CC0-1.0', fingerprint: 'example' }; // or readTrainingText, generateTrainingText
-const recipe = { ...builtInRecipe('norms'), gates: { start: 'fit', tokens: 512 }, batch: { rows: 96, accumulate: 1 }, tokens: 2000 };
+const recipe = { ...builtInRecipe('minutes'), gates: { start: 'fit', tokens: 512 }, batch: { rows: 96, accumulate: 1 }, tokens: 2000 };
 const provenance = {
   method: 'train',
   command: '-',

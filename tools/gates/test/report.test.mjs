@@ -55,8 +55,11 @@ describe('the configuration', () => {
     expect(() => readConfig(write({ curves: own }))).toThrow(message);
   });
 
-  it('refuses ours that is no curve', () => {
+  it('refuses ours, and what is judged, that is no curve', () => {
     expect(() => readConfig(write({ ours: 'other', curves }))).toThrow('other');
+    expect(() => readConfig(write({ judged: 'else', curves }))).toThrow('else');
+    expect(readConfig(write({ ours: 'random', curves })).judged).toBe('random');
+    expect(readConfig(write({ judged: 'random', curves }))).toMatchObject({ ours: 'minutes', judged: 'random' });
   });
 
   it('gives a list with every point once, nothing skipped once an adapter, adapters together', () => {
@@ -198,6 +201,14 @@ describe('the page', () => {
     near.points[1].tasks.piqa.value = 0.681;
     expect(aimRows(near, view).find(({ on }) => on === 'piqa').verdict).toBe('met');
     expect(aimsTable(summary, view)).toContain('**met**');
+  });
+
+  it('holds another curve than ours to the aims where the configuration says so', () => {
+    const judged = gatesView({ ...summary, judged: 'random' });
+    expect(aimsTable(summary, judged)).toContain('Of curve *random*');
+    const at15 = (/** @type {any} */ of) => aimRows(summary, of).find(({ aim }) => aim.startsWith('KL at 15 %'))?.measured;
+    expect(at15(judged)).toMatch(/^0\.\d+ ±/);
+    expect(at15(judged)).not.toBe(at15(view));
   });
 
   it('begins curves where nothing is skipped, which is not the dense model', () => {

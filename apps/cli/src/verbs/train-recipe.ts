@@ -30,7 +30,7 @@ export async function recipeOf(options: TrainVerbOptions): Promise<TrainingRecip
 
 async function readJson(path: string): Promise<unknown> {
   if (!path.endsWith('.json'))
-    throw new UsageError(`There is no recipe "${path}".`, 'Name minutes, lora, norms, paper, repair or a .json file.', {
+    throw new UsageError(`There is no recipe "${path}".`, 'Name minutes, lora, paper, repair or a .json file.', {
       what: '--recipe',
     });
   const text = await readTextFile(path, maxRecipeBytes);

@@ -13,7 +13,8 @@ import { type FitOptions, type ResolvedFitOptions, resolveFitOptions } from './f
 import { quantilesOf, thresholdsAt } from './quantiles.js';
 import { sigmoidScores, toGateSet } from './score-scale.js';
 import type { BranchStandIn } from './stand-ins.js';
-import { count, cutWindows, spread } from './windows.js';
+import { cutTraceWindows } from './trace-windows.js';
+import { count, spread } from './windows.js';
 
 export interface FitRequest {
   readonly model: Model;
@@ -64,9 +65,6 @@ export interface FitResult {
   readonly report: FitReport;
 }
 
-/** Hidden states must cover the space they are regressed in, else R² says nothing. */
-const NEEDED_TOKENS_PER_DIMENSION = 1;
-
 /**
  * Refuses what {@link fitAdapter} would refuse once it has the text: options out of range, nothing to fit, too little
  * memory for `options.tokens`. For callers that make the text first.
@@ -103,14 +101,7 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   pacer.check();
   const branches = branchCount(config);
   const free = freeBranches(config, options);
-  const windows = cutWindows(sequences, {
-    length: options.windowTokens,
-    wanted: options.tokens,
-    needed: Math.max(256, NEEDED_TOKENS_PER_DIMENSION * config.hiddenSize),
-    heldOutShare: options.heldOutShare,
-    vocabularySize: config.vocabularySize,
-  });
-  checkTraceMemory(config, windows.tokens, options.memoryBytes);
+  const windows = cutTraceWindows(sequences, config, options);
   const clock = new Stopwatch();
 
   const traces = await withRunner(request, undefined, (runner) =>

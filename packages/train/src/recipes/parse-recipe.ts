@@ -65,8 +65,7 @@ export function parseRecipe(value: unknown): TrainingRecipe {
 function readGates(fields: Fields): GateStart {
   const start = fields.choice('start', ['fit', 'random', 'static']);
   let gates: GateStart;
-  if (start === 'static') gates = { start };
-  else if (start === 'fit') {
+  if (start !== 'random') {
     const rank = fields.has('standInRank') ? fields.whole('standInRank', 0, 65_536) : undefined;
     gates = { start, tokens: fields.whole('tokens', 64, 4_194_304), ...(rank !== undefined && { standInRank: rank }) };
   } else {

@@ -26,8 +26,11 @@ export type GateStart =
       readonly bias: number;
       readonly deviation: number;
     }
-  /** Gates that say the same for every token: what `skip.drop` names is dropped, all else stays. */
-  | { readonly start: 'static' };
+  /**
+   * Gates that say the same for every token: what `skip.drop` names is dropped, all else stays. Stand-ins are fitted to `tokens` of the
+   * dense run, on all of which they will be in use.
+   */
+  | { readonly start: 'static'; readonly tokens: number; readonly standInRank?: number };
 
 /** Branches that are left out for every token. */
 export type StaticDrop =

@@ -2,6 +2,8 @@ import { branchCount, createGateSet, type GateSet, type GateSpec } from '@gatesk
 import type { ModelConfig } from '@gateskip/model';
 import { type FitRequest, fitAdapter } from '../fit/fit-adapter.js';
 import { type FitOptions, resolveFitOptions } from '../fit/fit-options.js';
+import type { BranchStandIn } from '../fit/stand-ins.js';
+import { fitStaticStandIns } from '../fit/static-stand-ins.js';
 import type { ModelProfile } from '../profile/model-profile.js';
 import { assertProfileFits } from '../profile/profile-file.js';
 import { RecipeInvalidError } from '../recipes/errors.js';
@@ -86,31 +88,28 @@ export async function startGates(
     };
     return createGateSet(spec, config, { seed: recipe.seed, biasStart: bias, weightStandardDeviation: deviation });
   }
-  if (gates.start === 'static') return staticGates(config, dropped);
-  const { adapter } = await fitAdapter({
+  const fit: FitRequest = {
     model,
     backend,
     ...(threads !== undefined && { load: { threads } }),
     sequences: text.train.map(({ tokens }) => tokens),
     name: request.name,
     provenance: request.provenance,
-    options: {
-      ...fitOptions,
-      kv: recipe.kv,
-      pinnedTokens: recipe.pinnedTokens,
-      protectedBranches: protectedBranches(recipe, config),
-      // The curve is measured again on the text that training is judged by.
-      curveShares: [0.1, 0.6],
-      curveTokens: 64,
-      qualityRows: 16,
-    },
+    options: { ...fitOptions, kv: recipe.kv, pinnedTokens: recipe.pinnedTokens, protectedBranches: protectedBranches(recipe, config) },
     ...(onProgress && { onProgress }),
     ...(signal && { signal }),
+  };
+  if (gates.start === 'static') return staticGates(config, dropped, await fitStaticStandIns(fit, dropped));
+  // The curve is measured again on the text that training is judged by.
+  const { adapter } = await fitAdapter({
+    ...fit,
+    options: { ...fit.options, curveShares: [0.1, 0.6], curveTokens: 64, qualityRows: 16 },
   });
   return adapter.gates;
 }
 
-function staticGates(config: ModelConfig, dropped: readonly number[]): GateSet {
+function staticGates(config: ModelConfig, dropped: readonly number[], standIns: readonly BranchStandIn[]): GateSet {
+  const maps = standIns.flatMap(({ map }) => (map ? [map] : []));
   return {
     spec: { variant: 'scalar', sharing: 'separate', position: 'before', multiplies: false },
     hiddenSize: config.hiddenSize,
@@ -118,5 +117,7 @@ function staticGates(config: ModelConfig, dropped: readonly number[]): GateSet {
       weight: new Float32Array(config.hiddenSize),
       bias: Float32Array.of(dropped.includes(branch) ? -STATIC_LOGIT : STATIC_LOGIT),
     })),
+    standIns: standIns.map(({ vector }) => vector),
+    ...(maps.length > 0 && { standInMaps: maps }),
   };
 }

@@ -40,7 +40,7 @@ export class TimeShares {
   /** Size of the fit that training starts from, by the speed of a short dense run. */
   async fitOptions(): Promise<FitOptions> {
     const { recipe, model, deadlineMs } = this.request;
-    if (recipe.gates.start !== 'fit') return {};
+    if (recipe.gates.start === 'random') return {};
     const { tokens, standInRank } = recipe.gates;
     const rank = standInRank === undefined ? {} : { standInRank };
     if (deadlineMs === undefined)

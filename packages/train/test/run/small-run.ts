@@ -38,7 +38,7 @@ export function smallRecipe(name: RecipeName, change: Partial<TrainingRecipe> = 
   const recipe = builtInRecipe(name);
   return {
     ...recipe,
-    ...(recipe.gates.start === 'fit' && { gates: { start: 'fit', tokens: 512 } }),
+    ...(recipe.gates.start !== 'random' && { gates: { ...recipe.gates, tokens: 512 } }),
     ...(recipe.lora && { lora: { rank: 2, alpha: 4, matrices: ['query', 'value', 'mlpDown'] } }),
     batch: { rows: 80, accumulate: 1 },
     tokens: 80 * 20,

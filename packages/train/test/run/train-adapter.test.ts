@@ -11,8 +11,7 @@ const folder = testFolder();
 
 describe('trainAdapter', () => {
   it('makes a better curve than the fit that it starts from, and an adapter that serves budgets', async () => {
-    // Without low-rank additions: in so narrow a model they cost a tenth of all MACs.
-    const recipe = smallRecipe('norms', { tokens: 80 * 40 });
+    const recipe = smallRecipe('minutes', { tokens: 80 * 40 });
     const heard: TrainProgress[] = [];
     const { adapter, report } = await trainAdapter(smallRequest(recipe, { onProgress: (progress) => heard.push(progress) }));
     expect(report.steps).toBe(40);
@@ -70,6 +69,23 @@ describe('trainAdapter', () => {
     const dropped = report.trained.points[1]!;
     expect(dropped.skipShare).toBeCloseTo(2 / 8, 12);
     expect(dropped.kl).toBeLessThan(report.start.points[1]!.kl);
+  });
+
+  it('trains norm weights where a recipe says so', async () => {
+    const { skip, optimizer } = smallRecipe('repair');
+    const { adapter, report } = await trainAdapter(
+      smallRequest(
+        smallRecipe('repair', {
+          trainable: ['standIns', 'lora', 'norms'],
+          skip: { ...skip, drop: { branches: [4, 5] } },
+          optimizer: { ...optimizer, rates: { ...optimizer.rates, norms: 0.001 } },
+        }),
+      ),
+    );
+    expect(adapter.backbone!.norms!.size).toBe(2 * model.config.layers + 1);
+    const before = await model.read('outputNorm');
+    expect([...adapter.backbone!.norms!.get('outputNorm')!]).not.toEqual([...new Float32Array(before.slice().buffer)]);
+    expect(report.trained.points[1]!.kl).toBeLessThan(report.start.points[1]!.kl);
   });
 
   it.each(['scalar', 'mlp', 'low-rank', 'hybrid'] as const)('trains published gates of variant %s, shared too', async (variant) => {
