@@ -50,9 +50,7 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     ? Array.from({ length: branchCount(config) }, (_, branch) => branch).filter((branch) => !dropped.includes(branch))
     : protectedBranches(recipe, config);
   const folder =
-    request.folder === undefined
-      ? undefined
-      : await RunFolder.open(request.folder, { recipe, model: model.fingerprint, text: text.fingerprint }, request.resume ?? false);
+    request.folder === undefined ? undefined : await RunFolder.open(request.folder, identityOf(request), request.resume ?? false);
   const found = request.resume ? await folder?.newest() : undefined;
   const shares = new TimeShares(request, startedMs);
 
@@ -272,4 +270,9 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     }
     return { ...draft, tokens: 0, curve };
   }
+}
+
+/** What a run that goes on must have in common with its beginning: else it would not end in the same bits. */
+function identityOf({ recipe, model, text, backend, extra = {} }: TrainRequest): Readonly<Record<string, unknown>> {
+  return { recipe, model: model.fingerprint, text: text.fingerprint, backend: { name: backend.name, ...extra } };
 }

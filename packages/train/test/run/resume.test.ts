@@ -64,13 +64,14 @@ describe('a run that goes on', () => {
     await expect(trainAdapter(smallRequest(recipe, { folder: path, resume: true }))).rejects.toThrow(CheckpointInvalidError);
   });
 
-  it('refuses another text, another recipe, and a folder with a run where none is resumed', async () => {
+  it('refuses another text, recipe or precision, and a folder with a run where none is resumed', async () => {
     const path = join(folder, 'other');
     await interrupted(path, 2);
     const rejects = (request: TrainRequest) => expect(trainAdapter(request)).rejects.toThrow(RunFolderError);
     await rejects(smallRequest(recipe, { folder: path }));
     await rejects(smallRequest(recipe, { folder: path, resume: true, text: smallText(2) }));
     await rejects(smallRequest({ ...recipe, seed: 2 }, { folder: path, resume: true }));
+    await rejects(smallRequest(recipe, { folder: path, resume: true, extra: { precision: 'f32' } }));
   });
 
   it('begins where there is nothing to resume', async () => {
