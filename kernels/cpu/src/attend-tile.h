@@ -21,6 +21,7 @@ struct AttendTile {
   size_t headStride;           // head size padded to 16
   const uint8_t* const* rows;  // K/V rows in order of position
   KvFormat format;
+  bool bf16;  // multiply bfloat16 numbers, where the kernels can
   size_t keyOffset, valueOffset, keyScaleOffset, valueScaleOffset;  // bytes within a row
   float* scratch;              // attendScratchFloats(count, headStride)
 };
@@ -32,6 +33,7 @@ struct AttendPartial {
   float* outputs;  // [count, headStride]
 };
 
-constexpr size_t attendScratchFloats(size_t count, size_t headStride) { return count * spanKeys + panelKeys * headStride; }
+// Scores, a panel of keys or values, queries as bfloat16 (the last vector of them may be stored whole).
+constexpr size_t attendScratchFloats(size_t count, size_t headStride) { return count * spanKeys + panelKeys * headStride + count * headStride / 2 + 16; }
 
 }  // namespace gateskip

@@ -62,6 +62,8 @@ void StepRun::attend(size_t layer, const std::vector<uint32_t>& rows) {
     t.headStride = headStride;
     t.rows = sequenceOfRow_[rows[tile.first]]->layers[layer].pointers.data();
     t.format = layout.format;
+    // Where activations are rounded to 8 bits anyway; asked for in f32, K and V are also multiplied so.
+    t.bf16 = layout.format != KvFormat::f32 && weights_.layers[layer].query.shape.quantized();
     t.keyOffset = layout.keyOffset(kvHead);
     t.valueOffset = layout.valueOffset(kvHead);
     t.keyScaleOffset = layout.keyScaleOffset(kvHead);

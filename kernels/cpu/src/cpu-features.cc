@@ -15,6 +15,9 @@ extern const Kernels scalarKernels;
 #if defined(__x86_64__)
 extern const Kernels avx2Kernels;
 extern const Kernels avx512VnniKernels;
+#if defined(GATESKIP_HAS_AVX512BF16)
+extern const Kernels avx512VnniBf16Kernels;
+#endif
 extern const Kernels avx2VnniEvexKernels;
 #if defined(GATESKIP_HAS_AVXVNNI)
 extern const Kernels avx2VnniKernels;
@@ -38,6 +41,9 @@ std::vector<const Kernels*> availableKernels() {
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+#if defined(GATESKIP_HAS_AVX512BF16)
+  if (avx512 && __builtin_cpu_supports("avx512bf16")) found.push_back(&avx512VnniBf16Kernels);
+#endif
   if (avx512) found.push_back(&avx512VnniKernels);
   // One name, two encodings of the same code: where the processor has the shorter one, that.
 #if defined(GATESKIP_HAS_AVXVNNI)

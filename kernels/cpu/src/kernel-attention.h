@@ -11,6 +11,9 @@
 namespace gateskip {
 
 template <typename S>
+struct PairAttentionOf;
+
+template <typename S>
 struct AttentionOf {
   using F = typename S::F;
 
@@ -47,6 +50,9 @@ struct AttentionOf {
   }
 
   static void attendSpan(const AttendTile& t, size_t span, const AttendPartial& out) {
+    if constexpr (S::hasBf16) {
+      if (t.bf16) return PairAttentionOf<S>::attendSpan(t, span, out);
+    }
     if (t.format == KvFormat::f32) spanOf<KvFormat::f32>(t, span * spanKeys, out);
     if (t.format == KvFormat::f16) spanOf<KvFormat::f16>(t, span * spanKeys, out);
     if (t.format == KvFormat::q8) spanOf<KvFormat::q8>(t, span * spanKeys, out);
@@ -111,21 +117,23 @@ struct AttentionOf {
     }
   }
 
+  // One row's queries use a key too little to hide the way from memory. What follows a row lies behind it as a rule; where it
+  // does not, asking for it does no harm.
+  template <KvFormat format>
+  static void askAhead(const AttendTile& t, const uint8_t* row) {
+    if (t.count > mostQueries) return;
+    const size_t bytes = 16 * KvLayout{format, 1, t.headStride}.headBytes();
+    const uintptr_t next = reinterpret_cast<uintptr_t>(row) + t.keyOffset + bytes;
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(reinterpret_cast<const void*>(next + at));
+  }
+
   // panel [headStride, panelKeys] from `count` rows of keys.
   template <KvFormat format>
   static void turnKeys(const AttendTile& t, size_t first, size_t count, float* panel) {
-    // One row's queries use a key too little to hide the way from memory. What follows a row lies behind it as a rule; where it
-    // does not, asking for it does no harm.
-    constexpr size_t ahead = 16;
-    const size_t headBytes = KvLayout{format, 1, t.headStride}.headBytes();
-    const bool asks = t.count <= mostQueries;
     for (size_t key = 0; key < count; key += 16) {
       const uint8_t* const* rows = t.rows + first + key;
       const size_t last = count - key - 1;
-      if (asks) {
-        const uintptr_t next = reinterpret_cast<uintptr_t>(rows[0]) + t.keyOffset + ahead * headBytes;
-        for (size_t at = 0; at < 16 * headBytes; at += 64) __builtin_prefetch(reinterpret_cast<const void*>(next + at));
-      }
+      askAhead<format>(t, rows[0]);
       for (size_t c = 0; c < t.headStride / 16; ++c) {
         F block[16];
         // Lanes beyond the last key repeat it; nobody reads their scores.

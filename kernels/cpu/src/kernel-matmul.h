@@ -181,6 +181,8 @@ struct MatmulOf {
         return matmulFormat<PackedFormat::f16>(w, tileBegin, tileEnd, x, rows, out, outStride);
       case PackedFormat::bf16:
         return matmulFormat<PackedFormat::bf16>(w, tileBegin, tileEnd, x, rows, out, outStride);
+      case PackedFormat::bf16Pairs:  // never a weight matrix
+        return;
     }
   }
 };

@@ -2,9 +2,11 @@
 // Nothing from the standard library is instantiated here: a shared inline function compiled for AVX-512 could be the copy
 // that the linker keeps for everyone.
 #pragma once
+#include "kernel-attention-pairs.h"
 #include "kernel-attention.h"
 #include "kernel-kv-rows.h"
 #include "kernel-logits.h"
+#include "kernel-low-rank-pairs.h"
 #include "kernel-low-rank.h"
 #include "kernel-matmul.h"
 #include "kernel-rows.h"
@@ -16,6 +18,7 @@ template <typename S>
 constexpr Kernels kernelTable() {
   using Rows = RowsOf<S>;
   return Kernels{S::name,
+                 S::hasBf16,
                  MatmulOf<S>::matmul,
                  Rows::inverseRms,
                  Rows::squaredNorm,
@@ -36,7 +39,8 @@ constexpr Kernels kernelTable() {
                  LogitsOf<S>::sumExponentials,
                  LogitsOf<S>::nextAbove,
                  LowRankOf<S>::down,
-                 LowRankOf<S>::up};
+                 LowRankOf<S>::up,
+                 LowRankOf<S>::addStandIns};
 }
 
 }  // namespace gateskip

@@ -31,6 +31,8 @@ struct QuantizedRow {
 
 struct Kernels {
   const char* name;
+  // Whether bfloat16 pairs are multiplied as such: `AttendTile::bf16`, `PackedFormat::bf16Pairs`.
+  bool multipliesBf16;
   // out[row, 16 tile ..] = weights . activations, for tiles tileBegin..tileEnd and `rows` rows; out has outStride floats a row.
   void (*matmul)(const PackedMatrix& weights, size_t tileBegin, size_t tileEnd, const Activations& x, size_t rows, float* out,
                  size_t outStride);
@@ -72,6 +74,8 @@ struct Kernels {
   // out[row, 16 tile ..] += up . inner, for tiles tileBegin..tileEnd and `rows` rows.
   void (*lowRankUp)(const PackedMatrix& up, size_t tileBegin, size_t tileEnd, const float* inner, size_t innerStride, size_t rows, float* out,
                     size_t outStride);
+  // Both at once, onto the rows that they are of.
+  void (*addStandIns)(const LowRankDown& down, const PackedMatrix& up, const StandInTile& tile);
 };
 
 }  // namespace gateskip

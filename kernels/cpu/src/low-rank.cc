@@ -96,7 +96,7 @@ const LayerLowRank& LowRankModel::layer(size_t index) const {
   return layers.empty() ? none : layers[index];
 }
 
-LowRankModel makeLowRank(const ModelSizes& sizes, size_t rank, float scale, const std::vector<Factors>& factors) {
+LowRankModel makeLowRank(const ModelSizes& sizes, size_t rank, float scale, const std::vector<Factors>& factors, bool pairs) {
   LowRankModel model;
   if (factors.empty()) return model;
   const Shapes shapes = layerMatrixShapes(sizes);
@@ -105,7 +105,7 @@ LowRankModel makeLowRank(const ModelSizes& sizes, size_t rank, float scale, cons
     for (size_t matrix = 0; matrix < layerMatrixCount; ++matrix)
       if (layer[matrix].down != nullptr)
         bf16 = bf16 && isBf16(layer[matrix].down, rank * shapes[matrix][1]) && isBf16(layer[matrix].up, shapes[matrix][0] * rank);
-  const PackedFormat format = bf16 ? PackedFormat::bf16 : PackedFormat::f32;
+  const PackedFormat format = factorFormat(bf16, pairs);
   model.scale = scale;
   model.layers.resize(factors.size());
   Layout sized(format, rank, shapes);

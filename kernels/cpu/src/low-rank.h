@@ -48,6 +48,8 @@ struct LowRankModel {
 // [rows, columns] of the matrices, in the same order.
 std::array<std::array<size_t, 2>, layerMatrixCount> layerMatrixShapes(const ModelSizes& sizes);
 
-LowRankModel makeLowRank(const ModelSizes& sizes, size_t rank, float scale, const std::vector<std::array<LowRankSource, layerMatrixCount>>& layers);
+// `pairs`: as factorFormat has it.
+LowRankModel makeLowRank(const ModelSizes& sizes, size_t rank, float scale, const std::vector<std::array<LowRankSource, layerMatrixCount>>& layers,
+                         bool pairs);
 
 }  // namespace gateskip

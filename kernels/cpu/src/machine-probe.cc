@@ -29,7 +29,9 @@ static const DotLoop* const dotLoops[] = {&neonDotprodDotLoop};
 static const DotLoop* const dotLoops[] = {nullptr};
 #endif
 
-const DotLoop* dotLoopOf(const std::string& instructionSet) {
+const DotLoop* dotLoopOf(const std::string& wanted) {
+  // Its products of 8-bit numbers are the same.
+  const std::string instructionSet = wanted == "avx512-bf16" ? "avx512-vnni" : wanted;
   for (const DotLoop* loop : dotLoops)
     if (loop != nullptr && instructionSet == loop->instructionSet) return loop;
   return nullptr;

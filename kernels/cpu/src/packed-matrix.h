@@ -10,6 +10,7 @@
 //                   q8: per block [8][64]: byte 4 r + j of vector k holds column 4 k + j of row r, plus 128
 //   value = scale * (quant - zero) [+ minimum], zero = 8 (q4), 0 (q4Min), 128 (q8): exact for Q4_0, Q4_1 and Q8_0.
 // Tile, float formats: [columns][16] f32, f16 or bf16.
+// Tile, pairs (factors of low-rank products alone): [columns / 2][16][2] bf16, zero beyond an odd number of columns.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -19,7 +20,9 @@ namespace gateskip {
 // Raised whenever the bytes below change their meaning, so that no packed file of an earlier layout is read as this one.
 constexpr uint32_t packedLayoutVersion = 2;
 
-enum class PackedFormat : uint8_t { q4, q4Min, q8, f32, f16, bf16 };
+enum class PackedFormat : uint8_t { q4, q4Min, q8, f32, f16, bf16, bf16Pairs };
+
+constexpr bool holdsBf16(PackedFormat format) { return format == PackedFormat::bf16 || format == PackedFormat::bf16Pairs; }
 
 constexpr size_t tileRows = 16;
 constexpr size_t blockColumns = 32;
@@ -78,6 +81,9 @@ static inline PackedMatrix packedShape(PackedFormat format, size_t rows, size_t 
     case PackedFormat::f16:
     case PackedFormat::bf16:
       m.tileBytes = roundUp(columns * tileRows * 2, 64);
+      break;
+    case PackedFormat::bf16Pairs:
+      m.tileBytes = roundUp(columns, 2) * tileRows * 2;
       break;
   }
   return m;

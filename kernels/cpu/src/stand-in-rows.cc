@@ -30,27 +30,20 @@ void StepRun::addStandIns(size_t branch, const AlignedBuffer<float>& norm) {
     if (standsIn(row)) replaced_.push_back(static_cast<uint32_t>(row));
   const LowRankDown& down = standIns.downs[branch];
   const PackedMatrix& up = standIns.ups[branch];
-  const size_t rowFloats = 2 * hiddenStride_ + roundUp(down.ranks, 16);
-  const size_t threadFloats = group * rowFloats;
-  float* scratch = scratch_.standIns.ensure(pool_.threads() * threadFloats);
+  const size_t innerFloats = roundUp(group * down.ranks, 16);
+  float* scratch = scratch_.standIns.ensure(pool_.threads() * innerFloats);
   // No row's numbers depend on the rows beside it, nor on who computes them.
   pool_.run((replaced_.size() + group - 1) / group, [&](size_t task, size_t thread) {
-    float* x = scratch + thread * threadFloats;
-    float* added = x + group * hiddenStride_;
-    float* inner = added + group * hiddenStride_;
+    float* rows[group];
+    float inverseRms[group];
     const size_t first = task * group;
     const size_t count = std::min(group, replaced_.size() - first);
     for (size_t i = 0; i < count; ++i) {
-      const uint32_t row = replaced_[first + i];
-      kernels_.scaleBy(streamRow(row), inverseRmsOf(row), norm.data(), x + i * hiddenStride_, hiddenStride_);
-      std::copy(vector, vector + hiddenStride_, added + i * hiddenStride_);
+      rows[i] = streamRow(replaced_[first + i]);
+      inverseRms[i] = inverseRmsOf(replaced_[first + i]);
     }
-    kernels_.lowRankDown(down, 0, down.ranks, 1.0f, x, hiddenStride_, count, inner, down.ranks);
-    kernels_.lowRankUp(up, 0, up.tiles, inner, down.ranks, count, added, hiddenStride_);
-    for (size_t i = 0; i < count; ++i) {
-      kernels_.add(streamRow(replaced_[first + i]), added + i * hiddenStride_, hiddenStride_);
-      inverseRms_[replaced_[first + i]] = 0;
-    }
+    kernels_.addStandIns(down, up, {rows, inverseRms, count, norm.data(), vector, scratch + thread * innerFloats});
+    for (size_t i = 0; i < count; ++i) inverseRms_[replaced_[first + i]] = 0;
   });
 }
 

@@ -6,7 +6,7 @@
 
 namespace gateskip {
 
-StandIns makeStandIns(const ModelSizes& sizes, size_t rank, const std::vector<StandInSource>& sources) {
+StandIns makeStandIns(const ModelSizes& sizes, size_t rank, const std::vector<StandInSource>& sources, bool pairs) {
   StandIns made;
   for (const StandInSource& source : sources) {
     AlignedBuffer<float> vector(sizes.hiddenStride());
@@ -17,7 +17,7 @@ StandIns makeStandIns(const ModelSizes& sizes, size_t rank, const std::vector<St
   made.rank = rank;
   const size_t count = rank * sizes.hidden;
   const bool bf16 = std::all_of(sources.begin(), sources.end(), [&](const StandInSource& s) { return isBf16(s.down, count) && isBf16(s.up, count); });
-  const PackedFormat format = bf16 ? PackedFormat::bf16 : PackedFormat::f32;
+  const PackedFormat format = factorFormat(bf16, pairs);
   const PackedMatrix shape = packedShape(format, sizes.hidden, rank);
   const size_t stride = roundUp(sizes.hidden, blockColumns);
   const size_t ofDown = roundUp(downBytes(format, rank, stride), 64);

@@ -28,6 +28,6 @@ struct StandIns {
 };
 
 // Factors are kept as bf16 where all of them are such, else as f32: nothing is rounded.
-StandIns makeStandIns(const ModelSizes& sizes, size_t rank, const std::vector<StandInSource>& sources);
+StandIns makeStandIns(const ModelSizes& sizes, size_t rank, const std::vector<StandInSource>& sources, bool pairs);
 
 }  // namespace gateskip

@@ -42,12 +42,12 @@ struct KvFixture {
 };
 
 // All spans of a tile, joined: [count, headStride].
-inline std::vector<float> attendAll(const Kernels& k, const KvFixture& kv, const float* queries, const std::vector<uint32_t>& visible) {
+inline std::vector<float> attendAll(const Kernels& k, const KvFixture& kv, bool bf16, const float* queries, const std::vector<uint32_t>& visible) {
   const size_t count = visible.size();
   const size_t stride = kv.layout.headStride;
   std::vector<float> scratch(attendScratchFloats(count, stride), NAN), total(count * stride, NAN), part(count * stride, NAN), maxima(2 * count, NAN), sums(2 * count, NAN);
   const AttendTile t{queries,          visible.data(),           count,
-                     stride,           kv.rows.data(),           kv.layout.format,
+                     stride,           kv.rows.data(),           kv.layout.format, bf16,
                      kv.layout.keyOffset(1), kv.layout.valueOffset(1), kv.layout.keyScaleOffset(1), kv.layout.valueScaleOffset(1),
                      scratch.data()};
   const AttendPartial first{maxima.data(), sums.data(), total.data()};
@@ -63,18 +63,19 @@ inline std::vector<float> attendAll(const Kernels& k, const KvFixture& kv, const
   return total;
 }
 
-inline void testAttend(const Kernels& k, KvFormat format, size_t headStride, const std::vector<uint32_t>& visible) {
+inline void testAttend(const Kernels& k, KvFormat format, bool bf16, size_t headStride, const std::vector<uint32_t>& visible) {
   const char* formats[] = {"f32", "f16", "q8"};
   char name[96];
-  std::snprintf(name, sizeof name, "attend, %s rows, %zu queries of %zu", formats[static_cast<int>(format)], visible.size(), headStride);
+  std::snprintf(name, sizeof name, "attend, %s rows%s, %zu queries of %zu", formats[static_cast<int>(format)], bf16 ? " as bf16" : "", visible.size(), headStride);
   const size_t count = visible.size();
   const size_t most = *std::max_element(visible.begin(), visible.end());
   KvFixture kv(k, format, headStride, most);
   std::vector<float> queries(count * headStride);
   for (float& q : queries) q = normal() / 4;
-  const std::vector<float> got = attendAll(k, kv, queries.data(), visible);
+  const std::vector<float> got = attendAll(k, kv, bf16, queries.data(), visible);
 
   constexpr double ulp = 6e-8;
+  const auto multiplied = [bf16](float value) { return double{bf16 ? roundedToBf16(value) : value}; };
   std::vector<double> expected(got.size()), tolerance(got.size());
   for (size_t n = 0; n < count; ++n) {
     std::vector<double> weights(visible[n]);
@@ -84,7 +85,7 @@ inline void testAttend(const Kernels& k, KvFormat format, size_t headStride, con
       double score = 0;
       double magnitude = 0;
       for (size_t i = 0; i < headStride; ++i) {
-        const double product = double{queries[n * headStride + i]} * kv.keys[j * headStride + i];
+        const double product = multiplied(queries[n * headStride + i]) * multiplied(kv.keys[j * headStride + i]);
         score += product;
         magnitude += std::abs(product);
       }
@@ -92,13 +93,13 @@ inline void testAttend(const Kernels& k, KvFormat format, size_t headStride, con
       scoreMagnitude = std::max(scoreMagnitude, magnitude);
     }
     // A score is off by headStride ulps of its terms at most, and so is its weight, above and below the line; an exponential by
-    // 4 ulps; sums over keys by one ulp a key.
-    const double relative = ulp * (2 * static_cast<double>(headStride) * scoreMagnitude + 8 + 2 * static_cast<double>(visible[n]));
+    // 4 ulps; sums over keys by one ulp a key. Weights are rounded to bfloat16, above and below the line.
+    const double relative = (bf16 ? 2.0 / 256 : 0) + ulp * (2 * static_cast<double>(headStride) * scoreMagnitude + 8 + 2 * static_cast<double>(visible[n]));
     for (size_t i = 0; i < headStride; ++i) {
       double magnitude = 0;
       for (size_t j = 0; j < visible[n]; ++j) {
-        expected[n * headStride + i] += weights[j] / total * kv.values[j * headStride + i];
-        magnitude += weights[j] / total * std::abs(double{kv.values[j * headStride + i]});
+        expected[n * headStride + i] += weights[j] / total * multiplied(kv.values[j * headStride + i]);
+        magnitude += weights[j] / total * std::abs(multiplied(kv.values[j * headStride + i]));
       }
       tolerance[n * headStride + i] = relative * magnitude + 1e-12;
     }
@@ -107,11 +108,11 @@ inline void testAttend(const Kernels& k, KvFormat format, size_t headStride, con
 
   // Alone, and in the company of any number of others, a query gets the same bits.
   for (size_t n = 0; n < count; ++n) {
-    const std::vector<float> alone = attendAll(k, kv, &queries[n * headStride], {visible[n]});
+    const std::vector<float> alone = attendAll(k, kv, bf16, &queries[n * headStride], {visible[n]});
     expect(k, "a query alone gets the bits that it gets in company", std::memcmp(alone.data(), &got[n * headStride], headStride * 4) == 0);
   }
   for (size_t first = 1; first < count; first += 2) {
-    const std::vector<float> fewer = attendAll(k, kv, &queries[first * headStride], {visible.begin() + static_cast<std::ptrdiff_t>(first), visible.end()});
+    const std::vector<float> fewer = attendAll(k, kv, bf16, &queries[first * headStride], {visible.begin() + static_cast<std::ptrdiff_t>(first), visible.end()});
     expect(k, "queries get the same bits in less company", std::memcmp(fewer.data(), &got[first * headStride], fewer.size() * 4) == 0);
   }
 
@@ -124,7 +125,7 @@ inline void testAttend(const Kernels& k, KvFormat format, size_t headStride, con
     k.storeKv(format, poison.data(), headStride, row, kv.layout.keyOffset(1), kv.layout.keyScaleOffset(1));
     k.storeKv(format, poison.data(), headStride, row, kv.layout.valueOffset(1), kv.layout.valueScaleOffset(1));
   }
-  const std::vector<float> poisoned = attendAll(k, kv, queries.data(), visible);
+  const std::vector<float> poisoned = attendAll(k, kv, bf16, queries.data(), visible);
   for (size_t n = 0; n < count; ++n) {
     const float* row = &poisoned[n * headStride];
     if (visible[n] == least)
@@ -163,18 +164,21 @@ inline void testKvRows(const Kernels& k) {
 inline void testAttention(const Kernels& k) {
   testKvRows(k);
   for (const KvFormat format : {KvFormat::f32, KvFormat::f16, KvFormat::q8}) {
-    testAttend(k, format, 48, {1});
-    testAttend(k, format, 64, {17, 17, 17});
-    testAttend(k, format, 16, {64, 65, 66, 67, 68, 69, 70});
-    testAttend(k, format, 80, {256, 257, 255, 1});
-    testAttend(k, format, 64, {200, 200, 200, 250, 250, 250, 270, 270, 270, 500, 500, 500, 520, 600});
-    // Rows that follow each other, from the first key on and across a span, for groups of one and of three.
-    for (const uint32_t start : {1, 250}) {
-      for (const uint32_t group : {1, 3}) {
-        std::vector<uint32_t> visible;
-        for (uint32_t row = 0; row < 16; ++row)
-          for (uint32_t g = 0; g < group; ++g) visible.push_back(start + row);
-        testAttend(k, format, 32, visible);
+    for (const bool bf16 : {false, true}) {
+      if (bf16 && !k.multipliesBf16) continue;
+      testAttend(k, format, bf16, 48, {1});
+      testAttend(k, format, bf16, 64, {17, 17, 17});
+      testAttend(k, format, bf16, 16, {64, 65, 66, 67, 68, 69, 70});
+      testAttend(k, format, bf16, 80, {256, 257, 255, 1});
+      testAttend(k, format, bf16, 64, {200, 200, 200, 250, 250, 250, 270, 270, 270, 500, 500, 500, 520, 600});
+      // Rows that follow each other, from the first key on and across a span, for groups of one and of three.
+      for (const uint32_t start : {1, 250}) {
+        for (const uint32_t group : {1, 3}) {
+          std::vector<uint32_t> visible;
+          for (uint32_t row = 0; row < 16; ++row)
+            for (uint32_t g = 0; g < group; ++g) visible.push_back(start + row);
+          testAttend(k, format, bf16, 32, visible);
+        }
       }
     }
   }

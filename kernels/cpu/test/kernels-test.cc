@@ -6,6 +6,7 @@
 // line per failed check with its worst element, and the number of checks.
 #include "attention-test.h"
 #include "logits.h"
+#include "low-rank-test.h"
 #include "matrix-pack.h"
 
 namespace {
@@ -209,84 +210,6 @@ void testRotate(const Kernels& k) {
   }
 }
 
-// down . x and its addition through up, for any part of the ranks and any rows.
-void testLowRank(const Kernels& k, bool bf16, size_t rank, size_t inputs) {
-  const size_t columns = 71, outputs = 41;
-  const size_t stride = roundUp(columns, 32);
-  std::vector<float> down(rank * stride, 0.0f), up(outputs * rank), x(inputs * stride, 0.0f);
-  // Whole sixteenths below 16 are numbers that bf16 holds.
-  const auto number = [bf16] { return bf16 ? std::round(normal() * 16) / 16 : normal(); };
-  for (size_t r = 0; r < rank; ++r)
-    for (size_t c = 0; c < columns; ++c) down[r * stride + c] = number();
-  for (float& value : up) value = number();
-  for (size_t i = 0; i < inputs; ++i)
-    for (size_t c = 0; c < columns; ++c) x[i * stride + c] = normal();
-  const auto stored = [bf16](const std::vector<float>& values) {
-    std::vector<uint8_t> bytes(values.size() * (bf16 ? 2 : 4));
-    for (size_t i = 0; i < values.size(); ++i) {
-      const uint8_t* from = reinterpret_cast<const uint8_t*>(&values[i]);
-      if (bf16)
-        std::memcpy(&bytes[2 * i], from + 2, 2);
-      else
-        std::memcpy(&bytes[4 * i], from, 4);
-    }
-    return bytes;
-  };
-  const PackedFormat format = bf16 ? PackedFormat::bf16 : PackedFormat::f32;
-  const std::vector<uint8_t> downBytes = stored(down);
-  const std::vector<uint8_t> upBytes = stored(up);
-  LowRankDown d{format, rank, stride, downBytes.data()};
-  PackedMatrix m = packedShape(format, outputs, rank);
-  std::vector<uint8_t> packed(m.sizeBytes());
-  for (size_t tile = 0; tile < m.tiles; ++tile) packTile(m, bf16 ? SourceType::bf16 : SourceType::f32, upBytes.data(), tile, packed.data() + tile * m.tileBytes);
-  m.data = packed.data();
-
-  const float scale = 0.5f;
-  const size_t outStride = m.outputStride();
-  std::vector<float> inner(inputs * rank), out(inputs * outStride);
-  for (float& value : out) value = normal();
-  const std::vector<float> before = out;
-  const size_t middle = rank / 3;
-  k.lowRankDown(d, 0, middle, scale, x.data(), stride, inputs, inner.data(), rank);
-  k.lowRankDown(d, middle, rank, scale, x.data(), stride, inputs, inner.data(), rank);
-  k.lowRankUp(m, 0, m.tiles, inner.data(), rank, inputs, out.data(), outStride);
-  std::vector<double> innerExpected(inputs * rank), innerTolerance(inputs * rank), expected(inputs * outputs), tolerance(inputs * outputs);
-  std::vector<float> compact(inputs * outputs);
-  for (size_t i = 0; i < inputs; ++i) {
-    for (size_t r = 0; r < rank; ++r) {
-      double sum = 0, magnitude = 0;
-      for (size_t c = 0; c < columns; ++c) {
-        sum += double{down[r * stride + c]} * x[i * stride + c];
-        magnitude += std::abs(double{down[r * stride + c]} * x[i * stride + c]);
-      }
-      innerExpected[i * rank + r] = scale * sum;
-      innerTolerance[i * rank + r] = static_cast<double>(columns) * 6e-8 * scale * magnitude + 1e-12;
-    }
-    for (size_t o = 0; o < outputs; ++o) {
-      double sum = before[i * outStride + o], magnitude = std::abs(sum);
-      for (size_t r = 0; r < rank; ++r) {
-        sum += double{up[o * rank + r]} * inner[i * rank + r];
-        magnitude += std::abs(double{up[o * rank + r]} * inner[i * rank + r]);
-      }
-      expected[i * outputs + o] = sum;
-      tolerance[i * outputs + o] = static_cast<double>(rank + 2) * 6e-8 * magnitude + 1e-12;
-      compact[i * outputs + o] = out[i * outStride + o];
-    }
-  }
-  char name[96];
-  std::snprintf(name, sizeof name, "low-rank down, %s, rank %zu, %zu rows", bf16 ? "bf16" : "f32", rank, inputs);
-  compare(k, name, innerExpected, inner.data(), innerTolerance);
-  std::snprintf(name, sizeof name, "low-rank up, %s, rank %zu, %zu rows", bf16 ? "bf16" : "f32", rank, inputs);
-  compare(k, name, expected, compact.data(), tolerance);
-
-  std::vector<float> innerAlone(rank), alone(before.end() - static_cast<std::ptrdiff_t>(outStride), before.end());
-  const size_t last = inputs - 1;
-  for (size_t r = 0; r < rank; ++r) k.lowRankDown(d, r, r + 1, scale, &x[last * stride], stride, 1, innerAlone.data(), rank);
-  expect(k, "down of a row and a rank is the same bits alone", std::memcmp(innerAlone.data(), &inner[last * rank], rank * 4) == 0);
-  for (size_t tile = 0; tile < m.tiles; ++tile) k.lowRankUp(m, tile, tile + 1, innerAlone.data(), rank, 1, alone.data(), outStride);
-  expect(k, "up of a row and a tile is the same bits alone", std::memcmp(alone.data(), &out[last * outStride], outStride * 4) == 0);
-}
-
 }  // namespace
 
 int main() {
@@ -294,9 +217,7 @@ int main() {
     std::printf("testing %s\n", k->name);
     for (const SourceType type : {SourceType::f32, SourceType::f16, SourceType::bf16, SourceType::q4_0, SourceType::q4_1, SourceType::q8_0})
       for (const size_t inputs : {1, 2, 3, 5, 12, 13, 150}) testMatmul(*k, type, 41, type < SourceType::q4_0 ? 71 : 96, inputs);
-    for (const bool bf16 : {false, true})
-      for (const size_t rank : {1, 4, 8, 13, 24, 40})
-        for (const size_t inputs : {1, 2, 3, 5, 12, 13}) testLowRank(*k, bf16, rank, inputs);
+    testLowRanks(*k);
     testRows(*k);
     testQuantize(*k);
     testRotate(*k);

@@ -39,6 +39,15 @@ inline void expect(const Kernels& k, const char* what, bool condition) {
   std::printf("FAIL %s %s\n", k.name, what);
 }
 
+// To nearest even; not for NaN.
+inline float roundedToBf16(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, 4);
+  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
+
 inline std::mt19937 generator(7);
 inline float normal() {
   static std::normal_distribution<float> distribution;

@@ -114,7 +114,7 @@ GateRequest readGates(const Napi::Object& object, const ModelSizes& sizes) {
   return gates;
 }
 
-GateModel makeGates(const GateRequest& request, const ModelWeights& weights) {
+GateModel makeGates(const GateRequest& request, const ModelWeights& weights, bool pairs) {
   GateModel model;
   if (!request.present) return model;
   model.present = true;
@@ -127,7 +127,7 @@ GateModel makeGates(const GateRequest& request, const ModelWeights& weights) {
     const LayerWeights& layer = weights.layers[branch / 2];
     model.gates.push_back(makeGate(request.variant, request.inner, request.sources[branch], sizes, branch % 2 == 0 ? layer.attentionNorm : layer.mlpNorm));
   }
-  model.standIns = makeStandIns(sizes, request.standInRank, request.standIns);
+  model.standIns = makeStandIns(sizes, request.standInRank, request.standIns, pairs);
   return model;
 }
 
@@ -164,8 +164,10 @@ class LoadWorker : public Napi::AsyncWorker {
     try {
       auto pool = std::make_unique<ThreadPool>(threads_);
       ModelWeights weights = loadWeights(sizes_, tensors_, *pool, shared_->cancelled, [this](double share) { shared_->progress.store(share); }, cache_);
-      weights.lowRank = makeLowRank(sizes_, lowRank_.rank, lowRank_.scale, lowRank_.layers);
-      GateModel gates = makeGates(gates_, weights);
+      // Rows are rounded to 8 bits for the matrices of such a model: bfloat16 takes nothing away.
+      const bool pairs = kernels_->multipliesBf16 && weights.layers[0].mlpGate.shape.quantized();
+      weights.lowRank = makeLowRank(sizes_, lowRank_.rank, lowRank_.scale, lowRank_.layers, pairs);
+      GateModel gates = makeGates(gates_, weights, pairs);
       handle_ = std::make_shared<RunnerHandle>();
       handle_->cacheOutcome = cache_.outcome;
       handle_->runner = std::make_unique<Runner>(*kernels_, std::move(pool), std::move(weights), std::move(gates), maxTokens_, kvFormat_, adaptsThreads_);

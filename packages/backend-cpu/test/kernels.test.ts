@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const kernels = fileURLToPath(new URL('../../../kernels/cpu', import.meta.url));
-const common = ['cpu-features.cc', 'matrix-pack.cc', 'logits.cc', 'kernels-scalar.cc'];
+const common = ['cpu-features.cc', 'matrix-pack.cc', 'logits.cc', 'low-rank-pack.cc', 'kernels-scalar.cc'];
 
 interface Target {
   readonly name: string;
@@ -14,6 +14,7 @@ interface Target {
   /** What runs the program, where the machine cannot itself. */
   readonly runner: readonly string[];
   readonly units: Readonly<Record<string, readonly string[]>>;
+  readonly defines: readonly string[];
   readonly expected: readonly string[];
 }
 
@@ -25,16 +26,30 @@ const X64: Target = {
     'kernels-avx2.cc': ['-mavx2', '-mfma', '-mf16c'],
     'kernels-avx2-vnni-evex.cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512vl', '-mavx512vnni'],
     'kernels-avx512-vnni.cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512vnni', '-w'],
+    'kernels-avx512-bf16.cc': [
+      '-mavx2',
+      '-mfma',
+      '-mf16c',
+      '-mavx512f',
+      '-mavx512bw',
+      '-mavx512vl',
+      '-mavx512dq',
+      '-mavx512vnni',
+      '-mavx512bf16',
+      '-w',
+    ],
   },
+  defines: ['-DGATESKIP_HAS_AVX512BF16'],
   expected: ['scalar'],
 };
 const ARM64_UNITS = { 'kernels-neon-dotprod.cc': ['-march=armv8.2-a+dotprod+fp16'] };
-const ARM64: Target = { name: 'arm64', compiler: 'g++', runner: [], units: ARM64_UNITS, expected: ['scalar'] };
+const ARM64: Target = { name: 'arm64', compiler: 'g++', runner: [], units: ARM64_UNITS, defines: [], expected: ['scalar'] };
 const ARM64_EMULATED: Target = {
   name: 'arm64 under qemu',
   compiler: 'aarch64-linux-gnu-g++',
   runner: ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu'],
   units: ARM64_UNITS,
+  defines: [],
   expected: ['neon-dotprod', 'scalar'],
 };
 
@@ -47,7 +62,7 @@ for (const target of process.arch === 'arm64' ? [ARM64] : [X64, ARM64_EMULATED])
     const folder = mkdtempSync(join(tmpdir(), 'gateskip-kernels-'));
     const program = join(folder, 'kernels-test');
     beforeAll(() => {
-      const flags = ['-std=c++17', '-O2', '-fno-math-errno', '-ffp-contract=off', '-I', join(kernels, 'src')];
+      const flags = ['-std=c++17', '-O2', ...target.defines, '-fno-math-errno', '-ffp-contract=off', '-I', join(kernels, 'src')];
       const objects: string[] = [];
       for (const [source, options] of Object.entries(target.units)) {
         const object = join(folder, `${source}.o`);

@@ -34,7 +34,7 @@ export function addFitCommand(program: Command, context: CommandContext): void {
       wholeNumbers(0, 8191),
     )
     .option('--pinned <n>', 'first tokens that never skip (default: 4; 0 with --import)', wholeNumber(0, 15))
-    .option('--rounds <n>', 'rounds of gates and stand-ins (default: 2)', wholeNumber(1, 16))
+    .option('--rounds <n>', 'rounds of gates and stand-ins before branches are weighed (default: 1)', wholeNumber(1, 16))
     .option('--stand-in-rank <n>', 'rank by which stand-ins follow their token; 0: one vector for all (default: 16)', wholeNumber(0, 4096))
     .option('--curve-tokens <n>', 'tokens that each point of the curve is measured on (default: 2048)', wholeNumber(32, 4_194_304))
     .option('--quality-rows <n>', 'held-out rows compared with the dense model (default: 384)', wholeNumber(1, 65_536))

@@ -14,6 +14,8 @@ struct Avx2Lanes {
   static constexpr int rowsPerPass = 2;
   // Vectors F that can stay in registers beside what is multiplied.
   static constexpr int accumulators = 6;
+  // Whether there are products of bfloat16 pairs.
+  static constexpr bool hasBf16 = false;
 
   struct F {
     __m256 lo, hi;

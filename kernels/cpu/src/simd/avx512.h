@@ -12,6 +12,8 @@ struct Avx512Vnni {
   static constexpr int rowsPerPass = 12;
   // Vectors F that can stay in registers beside what is multiplied.
   static constexpr int accumulators = 24;
+  // Whether there are products of bfloat16 pairs.
+  static constexpr bool hasBf16 = false;
 
   using F = __m512;   // 16 f32
   using I = __m512i;  // 16 i32

@@ -12,6 +12,8 @@ struct NeonDotprod {
   static constexpr int rowsPerPass = 3;
   // Vectors F that can stay in registers beside what is multiplied.
   static constexpr int accumulators = 6;
+  // Whether there are products of bfloat16 pairs.
+  static constexpr bool hasBf16 = false;
 
   struct F {
     float32x4_t v[4];

@@ -12,6 +12,8 @@ struct Scalar {
   static constexpr const char* name = "scalar";
   static constexpr int rowsPerPass = 1;
   static constexpr int accumulators = 6;
+  // Whether there are products of bfloat16 pairs.
+  static constexpr bool hasBf16 = false;
 
   struct F {
     float v[16];

@@ -8,8 +8,7 @@ extern const Bf16Kernels avx512Bf16Kernels;
 
 const Bf16Kernels* bf16KernelsFor([[maybe_unused]] const std::string& name) {
 #if defined(GATESKIP_HAS_AVX512BF16)
-  __builtin_cpu_init();
-  if (name == "avx512-vnni" && __builtin_cpu_supports("avx512bf16")) return &avx512Bf16Kernels;
+  if (name == "avx512-bf16") return &avx512Bf16Kernels;
 #endif
   return nullptr;
 }

@@ -12,8 +12,8 @@ extern const TrainKernels neonTrainKernels;
 
 const TrainKernels& trainKernelsFor([[maybe_unused]] const std::string& name) {
 #if defined(__x86_64__)
-  if (name == avx512TrainKernels.name) return avx512TrainKernels;
-  // Products here are of floats: one set serves all that differ by their int8 products alone.
+  // Products here are of floats: one set serves all that differ by other products alone.
+  if (name.compare(0, 6, avx512TrainKernels.name, 6) == 0) return avx512TrainKernels;
   if (name.compare(0, 4, avx2TrainKernels.name) == 0) return avx2TrainKernels;
 #elif defined(__aarch64__)
   if (name == neonTrainKernels.name) return neonTrainKernels;
