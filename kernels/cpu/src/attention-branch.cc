@@ -20,7 +20,6 @@ void StepRun::attention(size_t branch) {
   const size_t kvStride = layer.key.shape.outputStride();
   const size_t attendedStride = roundUp(sizes_.queryWidth(), 32);
   const size_t outStride = layer.attentionOutput.shape.outputStride();
-  const bool quantized = layer.query.shape.quantized() || layer.key.shape.quantized() || layer.value.shape.quantized();
   const double d = static_cast<double>(sizes_.hidden);
   const double q = static_cast<double>(sizes_.queryWidth());
   const double kv = static_cast<double>(sizes_.kvWidth());
@@ -33,7 +32,7 @@ void StepRun::attention(size_t branch) {
     const std::vector<uint32_t>& queryRows = pass == 0 ? kept_ : twice_;
     const std::vector<uint32_t>& rows = pass == 0 ? computed : twice_;
     if (rows.empty()) break;
-    const Activations x = normRows(rows, layer.attentionNorm, quantized);
+    const Activations x = normRows(rows, layer.attentionNorm, {&layer.query.shape, &layer.key.shape, &layer.value.shape});
     float* queries = scratch_.queries.ensure(rows.size() * queryStride);
     float* keys = scratch_.keys.ensure(rows.size() * kvStride);
     float* values = scratch_.values.ensure(rows.size() * kvStride);

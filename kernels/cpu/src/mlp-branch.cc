@@ -84,8 +84,7 @@ void StepRun::mlp(size_t branch) {
   for (size_t pass = 0; pass < 2; ++pass) {
     const std::vector<uint32_t>& rows = pass == 0 ? kept_ : twice_;
     if (rows.empty()) break;
-    const bool quantized = layer.mlpGate.shape.quantized() || layer.mlpUp.shape.quantized();
-    const Activations x = normRows(rows, layer.mlpNorm, quantized);
+    const Activations x = normRows(rows, layer.mlpNorm, {&layer.mlpGate.shape, &layer.mlpUp.shape});
     const Activations inner = mlpInner(branch / 2, x, rows);
     const AddedInner additions = lowRankInner(low.inner, inner, rows);
     if (branch + 1 < sizes_.branches()) askForDown(lowRankLayer(branch / 2 + 1).attentionInput, rows.size());

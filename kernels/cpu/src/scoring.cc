@@ -36,7 +36,7 @@ void StepRun::scoreRows(size_t branch, const AlignedBuffer<float>& norm) {
         scalarFactor_[gated_[i]] = score;
       });
     } else {
-      const Activations x = normRows(gated_, norm, false);
+      const Activations x = normRows(gated_, norm, {});
       float* factors = scratch_.factors.ensure(gated_.size() * hiddenStride_);
       std::vector<float> compact(gated_.size());
       evaluateGate(gate, gates_, sizes_, kernels_, pool_, x.values, gated_.size(), scratch_.gate, factors, compact.data());

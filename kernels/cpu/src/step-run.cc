@@ -143,13 +143,18 @@ void StepRun::count(size_t branch) {
   }
 }
 
-Activations StepRun::normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized) {
-  float* normed = scratch_.normed.ensure(rows.size() * hiddenStride_);
-  const Activations x = scratch_.int8.room(normed, rows.size(), hiddenStride_, quantized);
-  forRows(pool_, rows.size(), 8, [&](size_t i, size_t) {
-    const float* from = streamRow(rows[i]);
-    kernels_.scaleBy(from, inverseRmsOf(rows[i]), norm.data(), normed + i * hiddenStride_, hiddenStride_);
-    if (quantized) scratch_.int8.quantize(kernels_, hiddenStride_, i, 0, normed + i * hiddenStride_, hiddenStride_ / blockColumns);
+Activations StepRun::normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, std::initializer_list<const PackedMatrix*> readers) {
+  const auto isQuantized = [](const PackedMatrix* matrix) { return matrix->quantized(); };
+  const bool quantized = std::any_of(readers.begin(), readers.end(), isQuantized);
+  const bool readAgain = addsLowRank_ || (gates_.present && (gates_.multiplies || gates_.after));
+  const bool floats = !quantized || readAgain || !std::all_of(readers.begin(), readers.end(), isQuantized);
+  // What is read as int8 alone stays in the core's own cache: writing it out would be as much memory traffic as the stream itself.
+  float* normed = scratch_.normed.ensure((floats ? rows.size() : pool_.threads()) * hiddenStride_);
+  const Activations x = scratch_.int8.room(floats ? normed : nullptr, rows.size(), hiddenStride_, quantized);
+  forRows(pool_, rows.size(), 8, [&](size_t i, size_t thread) {
+    float* to = normed + (floats ? i : thread) * hiddenStride_;
+    kernels_.scaleBy(streamRow(rows[i]), inverseRmsOf(rows[i]), norm.data(), to, hiddenStride_);
+    if (quantized) scratch_.int8.quantize(kernels_, hiddenStride_, i, 0, to, hiddenStride_ / blockColumns);
   });
   return x;
 }
@@ -258,7 +263,7 @@ void StepRun::writeLogits() {
   for (size_t first = 0; first < request_.outputCount; first += block) {
     const size_t count = std::min(block, request_.outputCount - first);
     std::vector<uint32_t> rows(request_.outputs + first, request_.outputs + first + count);
-    const Activations x = normRows(rows, weights_.outputNorm, head.quantized());
+    const Activations x = normRows(rows, weights_.outputNorm, {&head});
     float* logits = scratch_.logits.ensure(count * stride);
     multiply(pool_, kernels_, {{&head, logits, stride, count}}, x);
     forRows(pool_, count, 1, [&](size_t i, size_t) {

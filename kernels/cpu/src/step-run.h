@@ -48,8 +48,9 @@ class StepRun {
   // silu(gate x) * up x, in the form that the last product reads.
   Activations mlpInner(size_t layerIndex, const Activations& x, const std::vector<uint32_t>& rows);
 
-  // Norms the rows of the stream into the compact buffer `normed` and, where a consumer wants int8, quantises them.
-  Activations normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, bool quantized);
+  // Norms rows of the stream for the matrices that read them: as int8 for those in block formats, as floats in the compact buffer
+  // `normed` for others, for what else reads them, and for no matrices at all.
+  Activations normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, std::initializer_list<const PackedMatrix*> readers);
   // int8 of compact rows that are floats already.
   Activations quantizeRows(const float* values, size_t rows, size_t stride, bool quantized);
   // Of `rows`: of the first `forAll` ranks, and of the others for the first `rowsWithRest` rows.
