@@ -53,6 +53,7 @@ void StepRun::attend(size_t layer, const std::vector<uint32_t>& rows) {
   }
 
   const size_t scratchFloats = attendScratchFloats(mostCount, headStride);
+  scratch_.attended.ensure(rows.size() * attendedStride);
   float* scratch = scratch_.attendScratch.ensure(pool_.threads() * scratchFloats);
   const auto tileFor = [&](const RowTile& tile, size_t kvHead, size_t thread) {
     AttendTile t;

@@ -24,8 +24,8 @@ PackedMatrix slice(const PackedMatrix& m, size_t tile, size_t count) {
 // One task is a range of the inner columns, block by block: both products, silu and the rounding to int8 for the last
 // product follow one another while the numbers are at hand, and only int8 (or floats, where that product or
 // an addition to it reads floats) leave it.
-Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, const std::vector<uint32_t>& rowIds) {
-  const size_t rows = rowIds.size();
+Activations StepRun::mlpInner(size_t layerIndex, const Crew& crew, const Activations& x, const RowList& rowIds) {
+  const size_t rows = rowIds.count;
   const LayerWeights& layer = weights_.layers[layerIndex];
   const LayerLowRank& low = lowRankLayer(layerIndex);
   const PackedMatrix& gate = layer.mlpGate.shape;
@@ -34,20 +34,20 @@ Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, const std
   const size_t innerStride = roundUp(gate.outputStride(), blockColumns);
   const size_t blocks = innerStride / blockColumns;
   // Floats stay too where an addition reads them.
-  float* values = quantized && low.inner.ranks == 0 ? nullptr : scratch_.inner.ensure(rows * innerStride);
-  const AddedInner additions = lowRankInner(low.mlpInput, x, rowIds);
+  float* values = quantized && low.inner.ranks == 0 ? nullptr : crew.scratch.inner.ensure(rows * innerStride);
+  const AddedInner additions = lowRankInner(crew, low.mlpInput, x, rowIds);
   askForDown(low.inner, rows);
   const auto add = [&](const LowRankUp& part, size_t tile, size_t end, size_t first, size_t count, float* out, size_t thread) {
     if (!part.present()) return;
     const float* from = additions.of(thread) + first * additions.stride() + part.first;
     kernels_.lowRankUp(slice(part.matrix, tile, end - tile), 0, end - tile, from, additions.stride(), count, out, blockColumns);
   };
-  const Activations inner = scratch_.innerInt8.room(values, rows, innerStride, quantized);
+  const Activations inner = crew.scratch.innerInt8.room(values, rows, innerStride, quantized);
   const size_t group = std::min(rows, joinedRows);
   const size_t threadFloats = 2 * group * blockColumns;
-  float* scratch = scratch_.joined.ensure(pool_.threads() * threadFloats);
-  const size_t tasks = tasksFor(pool_, blocks, rows);
-  pool_.run(tasks, [&](size_t task, size_t thread) {
+  float* scratch = crew.scratch.joined.ensure(crew.pool.threads() * threadFloats);
+  const size_t tasks = tasksFor(crew.pool, blocks, rows);
+  crew.pool.run(tasks, [&](size_t task, size_t thread) {
     float* g = scratch + thread * threadFloats;
     float* u = g + group * blockColumns;
     for (size_t first = 0; first < rows; first += group) {
@@ -67,7 +67,7 @@ Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, const std
         kernels_.siluMultiply(g, u, g, count * blockColumns);
         for (size_t row = 0; row < count; ++row) {
           const float* joined = g + row * blockColumns;
-          if (quantized) scratch_.innerInt8.quantize(kernels_, innerStride, first + row, block, joined, 1);
+          if (quantized) crew.scratch.innerInt8.quantize(kernels_, innerStride, first + row, block, joined, 1);
           if (values != nullptr)
             std::copy(joined, joined + blockColumns, values + (first + row) * innerStride + block * blockColumns);
         }
@@ -77,20 +77,23 @@ Activations StepRun::mlpInner(size_t layerIndex, const Activations& x, const std
   return inner;
 }
 
-void StepRun::mlp(size_t branch) {
+void StepRun::mlpRows(size_t branch, const Crew& crew, const RowList& rows, size_t pass) {
   const LayerWeights& layer = weights_.layers[branch / 2];
   const LayerLowRank& low = lowRankLayer(branch / 2);
   const size_t outStride = layer.mlpDown.shape.outputStride();
+  const Activations x = normRows(crew, rows, layer.mlpNorm, {&layer.mlpGate.shape, &layer.mlpUp.shape});
+  const Activations inner = mlpInner(branch / 2, crew, x, rows);
+  const AddedInner additions = lowRankInner(crew, low.inner, inner, rows);
+  if (branch + 1 < sizes_.branches()) askForDown(lowRankLayer(branch / 2 + 1).attentionInput, rows.count);
+  float* product = crew.scratch.product.ensure(rows.count * outStride);
+  multiply(crew.pool, kernels_, {{&layer.mlpDown.shape, product, outStride, rows.count, &low.mlpDown, &additions}}, inner);
+  addToStream(branch, crew, rows, outStride, pass);
+}
+
+void StepRun::mlp(size_t branch) {
   for (size_t pass = 0; pass < 2; ++pass) {
-    const std::vector<uint32_t>& rows = pass == 0 ? kept_ : twice_;
-    if (rows.empty()) break;
-    const Activations x = normRows(rows, layer.mlpNorm, {&layer.mlpGate.shape, &layer.mlpUp.shape});
-    const Activations inner = mlpInner(branch / 2, x, rows);
-    const AddedInner additions = lowRankInner(low.inner, inner, rows);
-    if (branch + 1 < sizes_.branches()) askForDown(lowRankLayer(branch / 2 + 1).attentionInput, rows.size());
-    float* product = scratch_.product.ensure(rows.size() * outStride);
-    multiply(pool_, kernels_, {{&layer.mlpDown.shape, product, outStride, rows.size(), &low.mlpDown, &additions}}, inner);
-    addToStream(branch, rows, outStride, pass);
+    finish(branch, pass == 0 ? kept_ : twice_, pass, [&](const Crew& crew, const RowList& rows) { mlpRows(branch, crew, rows, pass); });
+    if (isLast(pass)) break;
   }
 }
 

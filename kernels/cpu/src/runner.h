@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "activation-scratch.h"
-#include "gates.h"
+#include "crew.h"
 #include "kernels.h"
 #include "kv-layout.h"
 #include "kv-pool.h"
@@ -75,12 +74,10 @@ struct StepRequest {
 
 // Buffers of a step, grown to the largest step seen.
 struct StepScratch {
-  AlignedBuffer<uint8_t> lowRankMade;
-  AlignedBuffer<float> stream, normed, product, factors, queries, keys, values, paddedQueries, attended, inner, joined, lowRank, standIns, logits;
+  AlignedBuffer<float> stream, paddedQueries, attended, standIns, logits;
   AlignedBuffer<float> cosines, sines, attendScratch, attendPartials, scores;
-  ActivationScratch int8;
-  ActivationScratch innerInt8;
-  GateScratch gate;
+  BranchScratch shared;             // of all threads together
+  std::vector<BranchScratch> own;   // of each thread
 };
 
 class Runner {

@@ -1,4 +1,5 @@
 // Scores of a branch for the rows that need one, and what the plans make of them.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -16,6 +17,7 @@ void StepRun::scoreRows(size_t branch, const AlignedBuffer<float>& norm) {
   float* scores = scratch_.scores.ensure(rows_);
   gated_.clear();
   for (size_t row = 0; row < rows_; ++row) {
+    if (scored_[row] != 0) continue;
     const StepPlan& plan = planOf(row);
     scores[row] = std::numeric_limits<float>::quiet_NaN();
     if (plan.scorer == Scorer::random) scores[row] = randomScore(plan.seed, positions_[row], static_cast<uint32_t>(branch));
@@ -26,24 +28,35 @@ void StepRun::scoreRows(size_t branch, const AlignedBuffer<float>& norm) {
     }
   }
   if (!gated_.empty()) {
-    const Gate& gate = gates_.gates[branch];
     if (gates_.scalar()) {
-      // w . norm(x) = (w * norm weight) . x / rms(x): the row itself need not be normed to be scored.
-      forRows(pool_, gated_.size(), 32, [&](size_t i, size_t) {
-        const float* x = streamRow(gated_[i]);
-        const float score = logisticOf(static_cast<double>(inverseRmsOf(gated_[i])) * kernels_.dot(x, gate.normedScalar.data(), sizes_.hidden) + gate.scalarBias);
-        scores[gated_[i]] = score;
-        scalarFactor_[gated_[i]] = score;
-      });
+      forRows(pool_, gated_.size(), 32, [&](size_t i, size_t) { scoreScalar(branch, gated_[i]); });
     } else {
-      const Activations x = normRows(gated_, norm, {});
-      float* factors = scratch_.factors.ensure(gated_.size() * hiddenStride_);
+      const Crew crew = everyone();
+      const Activations x = normRows(crew, RowList(gated_), norm, {});
+      float* factors = crew.scratch.factors.ensure(gated_.size() * hiddenStride_);
       std::vector<float> compact(gated_.size());
-      evaluateGate(gate, gates_, sizes_, kernels_, pool_, x.values, gated_.size(), scratch_.gate, factors, compact.data());
+      evaluateGate(gates_.gates[branch], gates_, sizes_, kernels_, pool_, x.values, gated_.size(), crew.scratch.gate, factors, compact.data());
       for (size_t i = 0; i < gated_.size(); ++i) scores[gated_[i]] = compact[i];
     }
   }
+  std::fill(scored_.begin(), scored_.end(), uint8_t{0});
+  for (size_t i = 0; i < request_.plans.size(); ++i)
+    scoresAhead_[i] = branch + 1 < sizes_.branches() && gates_.scalar() && needsGate(request_.plans[i], branch + 1);
   if (request_.out.scores != nullptr) std::copy(scores, scores + rows_, request_.out.scores + branch * rows_);
+}
+
+// w . norm(x) = (w * norm weight) . x / rms(x): the row itself need not be normed to be scored.
+void StepRun::scoreScalar(size_t branch, size_t row) {
+  const Gate& gate = gates_.gates[branch];
+  const float score = logisticOf(static_cast<double>(inverseRmsOf(row)) * kernels_.dot(streamRow(row), gate.normedScalar.data(), sizes_.hidden) + gate.scalarBias);
+  scratch_.scores[row] = score;
+  scalarFactor_[row] = score;
+}
+
+void StepRun::scoreAhead(size_t row) {
+  if (scoresAhead_[planOfRow_[row]] == 0) return;
+  scoreScalar(branch_ + 1, row);
+  scored_[row] = 1;
 }
 
 void StepRun::decideRows(size_t branch) {
@@ -53,9 +66,11 @@ void StepRun::decideRows(size_t branch) {
   }
   kept_.clear();
   twice_.clear();
+  replaced_.clear();
   for (size_t row = 0; row < rows_; ++row) {
     if (runs_[row] > 0) kept_.push_back(static_cast<uint32_t>(row));
     if (runs_[row] > 1) twice_.push_back(static_cast<uint32_t>(row));
+    if (standsIn(row)) replaced_.push_back(static_cast<uint32_t>(row));
     if (request_.out.keptRows != nullptr) request_.out.keptRows[branch * rows_ + row] = runs_[row] > 0 ? 1 : 0;
   }
 }

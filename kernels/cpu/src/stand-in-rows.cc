@@ -12,39 +12,33 @@ constexpr size_t group = 12;
 
 }  // namespace
 
-void StepRun::addStandIns(size_t branch, const AlignedBuffer<float>& norm) {
+// No row's numbers depend on the rows beside it, nor on who computes them.
+void StepRun::addStandIns(size_t branch, const RowList& rows, size_t thread) {
   const StandIns& standIns = gates_.standIns;
-  // Nothing is dealt out where every row ran.
-  if (standIns.empty() || kept_.size() == rows_) return;
+  const LayerWeights& layer = weights_.layers[branch / 2];
+  const float* norm = (branch % 2 == 0 ? layer.attentionNorm : layer.mlpNorm).data();
   const float* vector = standIns.vectors[branch].data();
-  if (standIns.rank == 0) {
-    forRows(pool_, rows_, 64, [&](size_t row, size_t) {
-      if (!standsIn(row)) return;
-      kernels_.add(streamRow(row), vector, hiddenStride_);
-      inverseRms_[row] = 0;
-    });
-    return;
-  }
-  replaced_.clear();
-  for (size_t row = 0; row < rows_; ++row)
-    if (standsIn(row)) replaced_.push_back(static_cast<uint32_t>(row));
-  const LowRankDown& down = standIns.downs[branch];
-  const PackedMatrix& up = standIns.ups[branch];
-  const size_t innerFloats = roundUp(group * down.ranks, 16);
-  float* scratch = scratch_.standIns.ensure(pool_.threads() * innerFloats);
-  // No row's numbers depend on the rows beside it, nor on who computes them.
-  pool_.run((replaced_.size() + group - 1) / group, [&](size_t task, size_t thread) {
-    float* rows[group];
-    float inverseRms[group];
-    const size_t first = task * group;
-    const size_t count = std::min(group, replaced_.size() - first);
-    for (size_t i = 0; i < count; ++i) {
-      rows[i] = streamRow(replaced_[first + i]);
-      inverseRms[i] = inverseRmsOf(replaced_[first + i]);
+  for (size_t first = 0; first < rows.count; first += group) {
+    const size_t count = std::min(group, rows.count - first);
+    if (standIns.rank == 0) {
+      for (size_t i = first; i < first + count; ++i) kernels_.add(streamRow(rows[i]), vector, hiddenStride_);
+    } else {
+      float* inner = scratch_.standIns.data() + thread * standInFloats();
+      float* streams[group];
+      float inverseRms[group];
+      for (size_t i = 0; i < count; ++i) {
+        streams[i] = streamRow(rows[first + i]);
+        inverseRms[i] = inverseRmsOf(rows[first + i]);
+      }
+      kernels_.addStandIns(standIns.downs[branch], standIns.ups[branch], {streams, inverseRms, count, norm, vector, inner});
     }
-    kernels_.addStandIns(down, up, {rows, inverseRms, count, norm.data(), vector, scratch + thread * innerFloats});
-    for (size_t i = 0; i < count; ++i) inverseRms_[replaced_[first + i]] = 0;
-  });
+    for (size_t i = first; i < first + count; ++i) {
+      inverseRms_[rows[i]] = 0;
+      scoreAhead(rows[i]);
+    }
+  }
 }
+
+size_t StepRun::standInFloats() const { return roundUp(group * gates_.standIns.rank, 16); }
 
 }  // namespace gateskip

@@ -51,6 +51,10 @@ StepRun::StepRun(Runner& runner, const StepRequest& request)
   factorSlot_.resize(rows_);
   scalarFactor_.resize(rows_);
   kvTarget_.resize(rows_);
+  scoresAhead_.resize(request.plans.size());
+  scored_.resize(rows_);
+  scratch_.own.resize(pool_.threads());
+  scratch_.standIns.ensure(pool_.threads() * standInFloats());
 }
 
 // The caller has checked the request and told the user what is wrong; here nothing may be read outside its buffers.
@@ -110,6 +114,7 @@ void StepRun::embed() {
 }
 
 void StepRun::runBranch(size_t branch) {
+  branch_ = branch;
   const LayerWeights& layer = weights_.layers[branch / 2];
   const AlignedBuffer<float>& norm = branch % 2 == 0 ? layer.attentionNorm : layer.mlpNorm;
   scoreRows(branch, norm);
@@ -119,7 +124,6 @@ void StepRun::runBranch(size_t branch) {
     attention(branch);
   else
     mlp(branch);
-  addStandIns(branch, norm);
   count(branch);
   recordAfter(branch);
 }
@@ -143,25 +147,25 @@ void StepRun::count(size_t branch) {
   }
 }
 
-Activations StepRun::normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, std::initializer_list<const PackedMatrix*> readers) {
+Activations StepRun::normRows(const Crew& crew, const RowList& rows, const AlignedBuffer<float>& norm, std::initializer_list<const PackedMatrix*> readers) {
   const auto isQuantized = [](const PackedMatrix* matrix) { return matrix->quantized(); };
   const bool quantized = std::any_of(readers.begin(), readers.end(), isQuantized);
   const bool readAgain = addsLowRank_ || (gates_.present && (gates_.multiplies || gates_.after));
   const bool floats = !quantized || readAgain || !std::all_of(readers.begin(), readers.end(), isQuantized);
   // What is read as int8 alone stays in the core's own cache: writing it out would be as much memory traffic as the stream itself.
-  float* normed = scratch_.normed.ensure((floats ? rows.size() : pool_.threads()) * hiddenStride_);
-  const Activations x = scratch_.int8.room(floats ? normed : nullptr, rows.size(), hiddenStride_, quantized);
-  forRows(pool_, rows.size(), 8, [&](size_t i, size_t thread) {
+  float* normed = crew.scratch.normed.ensure((floats ? rows.count : crew.pool.threads()) * hiddenStride_);
+  const Activations x = crew.scratch.int8.room(floats ? normed : nullptr, rows.count, hiddenStride_, quantized);
+  forRows(crew.pool, rows.count, 8, [&](size_t i, size_t thread) {
     float* to = normed + (floats ? i : thread) * hiddenStride_;
     kernels_.scaleBy(streamRow(rows[i]), inverseRmsOf(rows[i]), norm.data(), to, hiddenStride_);
-    if (quantized) scratch_.int8.quantize(kernels_, hiddenStride_, i, 0, to, hiddenStride_ / blockColumns);
+    if (quantized) crew.scratch.int8.quantize(kernels_, hiddenStride_, i, 0, to, hiddenStride_ / blockColumns);
   });
   return x;
 }
 
-Activations StepRun::quantizeRows(const float* values, size_t rows, size_t stride, bool quantized) {
-  const Activations x = scratch_.int8.room(values, rows, stride, quantized);
-  if (quantized) forRows(pool_, rows, 8, [&](size_t i, size_t) { scratch_.int8.quantize(kernels_, stride, i, 0, values + i * stride, stride / blockColumns); });
+Activations StepRun::quantizeRows(const Crew& crew, const float* values, size_t rows, size_t stride, bool quantized) {
+  const Activations x = crew.scratch.int8.room(values, rows, stride, quantized);
+  if (quantized) forRows(crew.pool, rows, 8, [&](size_t i, size_t) { crew.scratch.int8.quantize(kernels_, stride, i, 0, values + i * stride, stride / blockColumns); });
   return x;
 }
 
@@ -170,49 +174,50 @@ const LayerLowRank& StepRun::lowRankLayer(size_t layer) const {
   return addsLowRank_ ? weights_.lowRank.layer(layer) : none;
 }
 
-AddedInner StepRun::lowRankInner(const LowRankDown& down, const Activations& x, const std::vector<uint32_t>& rows, size_t forAll, size_t rowsWithRest) {
+AddedInner StepRun::lowRankInner(const Crew& crew, const LowRankDown& down, const Activations& x, const RowList& rows, size_t forAll, size_t rowsWithRest) {
   if (down.ranks == 0) return {};
-  float* memory = scratch_.lowRank.ensure(AddedInner::floats(pool_, rows.size(), down.ranks));
-  return {{&kernels_, &down, weights_.lowRank.scale, x, rows.data(), rows.size(), strengths_.data(), forAll, rowsWithRest},
-          pool_,
+  float* memory = crew.scratch.lowRank.ensure(AddedInner::floats(crew.pool, rows.count, down.ranks));
+  return {{&kernels_, &down, weights_.lowRank.scale, x, rows.ids, rows.count, strengths_.data(), forAll, rowsWithRest},
+          crew.pool,
           memory,
-          scratch_.lowRankMade.ensure(pool_.threads())};
+          crew.scratch.lowRankMade.ensure(crew.pool.threads())};
 }
 
-void StepRun::addToStream(size_t branch, const std::vector<uint32_t>& rows, size_t productStride, size_t pass) {
-  const float* product = scratch_.product.data();
-  const float* factors = scratch_.factors.data();
+void StepRun::addToStream(size_t branch, const Crew& crew, const RowList& rows, size_t productStride, size_t pass) {
+  const float* product = crew.scratch.product.data();
+  const float* factors = scratch_.shared.factors.data();
   const size_t width = roundUp(sizes_.hidden, 16);
   const bool anyProduct = gates_.present && gates_.multiplies;
-  std::vector<float> scores;
+  const bool asksGates = anyProduct || (gates_.present && gates_.after && request_.out.scores != nullptr);
+  const bool asksAgain = asksGates && (gates_.after || pass > 0);
   // Gates that read the branch's output are asked here; those of a second run read what that run read.
-  if (anyProduct || (gates_.present && gates_.after && request_.out.scores != nullptr)) {
+  if (asksAgain) {
     if (gates_.after) {
-      float* input = scratch_.normed.ensure(rows.size() * hiddenStride_);
-      for (size_t i = 0; i < rows.size(); ++i) {
+      float* input = crew.scratch.normed.ensure(rows.count * hiddenStride_);
+      for (size_t i = 0; i < rows.count; ++i) {
         std::copy(product + i * productStride, product + i * productStride + width, input + i * hiddenStride_);
         std::fill(input + i * hiddenStride_ + width, input + (i + 1) * hiddenStride_, 0.0f);
       }
     }
-    if (gates_.after || pass > 0) {
-      const Gate& gate = gates_.gates[branch];
-      scores.resize(rows.size());
-      if (gates_.scalar()) {
-        for (size_t i = 0; i < rows.size(); ++i)
-          scores[i] = logisticOf(static_cast<double>(kernels_.dot(scratch_.normed.data() + i * hiddenStride_, gate.scalarWeight.data(), sizes_.hidden)) + gate.scalarBias);
-      } else {
-        evaluateGate(gate, gates_, sizes_, kernels_, pool_, scratch_.normed.data(), rows.size(), scratch_.gate, scratch_.factors.ensure(rows.size() * hiddenStride_), scores.data());
-      }
-      factors = scratch_.factors.data();
-      for (size_t i = 0; i < rows.size(); ++i) {
-        scalarFactor_[rows[i]] = scores[i];
-        factorSlot_[rows[i]] = static_cast<uint32_t>(i);
-        if (gates_.after && pass == 0 && request_.out.scores != nullptr && !scoresWithoutGates(planOf(rows[i]).scorer))
-          request_.out.scores[branch * rows_ + rows[i]] = scores[i];
-      }
+    const float* input = crew.scratch.normed.data();
+    const Gate& gate = gates_.gates[branch];
+    std::vector<float> scores(rows.count);
+    if (gates_.scalar()) {
+      for (size_t i = 0; i < rows.count; ++i)
+        scores[i] = logisticOf(static_cast<double>(kernels_.dot(input + i * hiddenStride_, gate.scalarWeight.data(), sizes_.hidden)) + gate.scalarBias);
+    } else {
+      float* asked = crew.scratch.factors.ensure(rows.count * hiddenStride_);
+      evaluateGate(gate, gates_, sizes_, kernels_, crew.pool, input, rows.count, crew.scratch.gate, asked, scores.data());
+      factors = asked;
+    }
+    for (size_t i = 0; i < rows.count; ++i) {
+      scalarFactor_[rows[i]] = scores[i];
+      if (gates_.after && pass == 0 && request_.out.scores != nullptr && !scoresWithoutGates(planOf(rows[i]).scorer))
+        request_.out.scores[branch * rows_ + rows[i]] = scores[i];
     }
   }
-  forRows(pool_, rows.size(), 32, [&](size_t i, size_t) {
+  const bool last = isLast(pass);
+  forRows(crew.pool, rows.count, 8, [&](size_t i, size_t) {
     const uint32_t row = rows[i];
     inverseRms_[row] = 0;
     float* x = streamRow(row);
@@ -222,11 +227,12 @@ void StepRun::addToStream(size_t branch, const std::vector<uint32_t>& rows, size
         const float factor = scalarFactor_[row];
         for (size_t j = 0; j < width; ++j) x[j] += factor * y[j];
       } else {
-        kernels_.addProduct(x, y, factors + size_t{factorSlot_[row]} * hiddenStride_, width);
+        kernels_.addProduct(x, y, factors + (asksAgain ? i : size_t{factorSlot_[row]}) * hiddenStride_, width);
       }
     } else {
       kernels_.add(x, y, width);
     }
+    if (last) scoreAhead(row);
   });
 }
 
@@ -263,7 +269,7 @@ void StepRun::writeLogits() {
   for (size_t first = 0; first < request_.outputCount; first += block) {
     const size_t count = std::min(block, request_.outputCount - first);
     std::vector<uint32_t> rows(request_.outputs + first, request_.outputs + first + count);
-    const Activations x = normRows(rows, weights_.outputNorm, {&head});
+    const Activations x = normRows(everyone(), RowList(rows), weights_.outputNorm, {&head});
     float* logits = scratch_.logits.ensure(count * stride);
     multiply(pool_, kernels_, {{&head, logits, stride, count}}, x);
     forRows(pool_, count, 1, [&](size_t i, size_t) {

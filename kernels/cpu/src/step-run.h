@@ -1,6 +1,7 @@
 // The state of one step while it runs through the layers. Rows are the step's rows; "compact" buffers hold a subset of
 // them side by side, in the order of a list of row numbers.
 #pragma once
+#include <functional>
 #include <vector>
 
 #include "parallel.h"
@@ -26,37 +27,55 @@ class StepRun {
 
   // scoring.cc
   void scoreRows(size_t branch, const AlignedBuffer<float>& norm);
+  void scoreScalar(size_t branch, size_t row);
+  // Scores a row for the next branch while it is at hand, where that needs nothing but the row.
+  void scoreAhead(size_t row);
   void decideRows(size_t branch);
   bool needsGate(const StepPlan& plan, size_t branch) const;
   // Whether the gate's product applies to a row of this plan.
   bool multiplies(const StepPlan& plan) const { return gates_.present && gates_.multiplies && plan.scorer == Scorer::gate; }
 
   // stand-in-rows.cc
-  void addStandIns(size_t branch, const AlignedBuffer<float>& norm);
-  bool standsIn(size_t row) const { return runs_[row] == 0 && planOf(row).standIns; }
+  void addStandIns(size_t branch, const RowList& rows, size_t thread);
+  size_t standInFloats() const;  // scratch of one thread
+  bool standsIn(size_t row) const { return runs_[row] == 0 && planOf(row).standIns && !gates_.standIns.empty(); }
 
   // attention-branch.cc
   void attention(size_t branch);
   void takeKvRows(size_t layer, const std::vector<uint32_t>& computed);
-  void rotateAndStore(size_t layer, const std::vector<uint32_t>& rows, size_t queryRows, bool storeKv);
+  // Of `rows`, those before `queryRows` in the whole list ask for their queries, all for K and V on the first run.
+  void projectInputs(size_t layer, const Crew& crew, const RowList& rows, size_t queryRows, size_t pass);
+  void projectOutput(size_t branch, const Crew& crew, const RowList& rows, size_t pass);
+  void rotateAndStore(size_t layer, const Crew& crew, const RowList& rows, size_t queryRows, bool storeKv);
 
   // attend.cc
   void attend(size_t layer, const std::vector<uint32_t>& rows);
 
   // mlp-branch.cc
   void mlp(size_t branch);
+  void mlpRows(size_t branch, const Crew& crew, const RowList& rows, size_t pass);
   // silu(gate x) * up x, in the form that the last product reads.
-  Activations mlpInner(size_t layerIndex, const Activations& x, const std::vector<uint32_t>& rows);
+  Activations mlpInner(size_t layerIndex, const Crew& crew, const Activations& x, const RowList& rows);
+
+  // by-rows.cc
+  Crew everyone() { return {pool_, scratch_.shared}; }
+  Crew alone(size_t thread) { return {alone_, scratch_.own[thread]}; }
+  bool byRows(size_t rows, size_t pass) const;
+  // What ends a branch: work(crew, rows) for `rows`, and, on its last run, the stand-ins of others.
+  using RowWork = std::function<void(const Crew&, const RowList&)>;
+  // `list`, of which the rows from `split` on have less to do.
+  void dealRows(size_t split, size_t count, const RowWork& work, const uint32_t* list);
+  void finish(size_t branch, const std::vector<uint32_t>& rows, size_t pass, const RowWork& work);
 
   // Norms rows of the stream for the matrices that read them: as int8 for those in block formats, as floats in the compact buffer
   // `normed` for others, for what else reads them, and for no matrices at all.
-  Activations normRows(const std::vector<uint32_t>& rows, const AlignedBuffer<float>& norm, std::initializer_list<const PackedMatrix*> readers);
+  Activations normRows(const Crew& crew, const RowList& rows, const AlignedBuffer<float>& norm, std::initializer_list<const PackedMatrix*> readers);
   // int8 of compact rows that are floats already.
-  Activations quantizeRows(const float* values, size_t rows, size_t stride, bool quantized);
+  Activations quantizeRows(const Crew& crew, const float* values, size_t rows, size_t stride, bool quantized);
   // Of `rows`: of the first `forAll` ranks, and of the others for the first `rowsWithRest` rows.
-  AddedInner lowRankInner(const LowRankDown& down, const Activations& x, const std::vector<uint32_t>& rows, size_t forAll, size_t rowsWithRest);
-  AddedInner lowRankInner(const LowRankDown& down, const Activations& x, const std::vector<uint32_t>& rows) {
-    return lowRankInner(down, x, rows, down.ranks, rows.size());
+  AddedInner lowRankInner(const Crew& crew, const LowRankDown& down, const Activations& x, const RowList& rows, size_t forAll, size_t rowsWithRest);
+  AddedInner lowRankInner(const Crew& crew, const LowRankDown& down, const Activations& x, const RowList& rows) {
+    return lowRankInner(crew, down, x, rows, down.ranks, rows.count);
   }
   // Empty where no plan of the step adds anything.
   const LayerLowRank& lowRankLayer(size_t layer) const;
@@ -65,7 +84,8 @@ class StepRun {
     if (rows <= 8) askFor(down.data, down.sizeBytes());
   }
   // stream[row] += product of the compact rows, times the gate where it multiplies.
-  void addToStream(size_t branch, const std::vector<uint32_t>& rows, size_t productStride, size_t pass);
+  void addToStream(size_t branch, const Crew& crew, const RowList& rows, size_t productStride, size_t pass);
+  bool isLast(size_t pass) const { return pass == 1 || twice_.empty(); }
 
   const StepPlan& planOf(size_t row) const { return request_.plans[planOfRow_[row]]; }
   float* streamRow(size_t row) { return scratch_.stream.data() + row * hiddenStride_; }
@@ -83,6 +103,7 @@ class StepRun {
   const Kernels& kernels_;
   ThreadPool& pool_;
   StepScratch& scratch_;
+  ThreadPool alone_{1};  // for one thread that works by itself; it keeps nothing, so all of them share it
   size_t rows_;
   size_t hiddenStride_;
   double gateMacs_;
@@ -93,11 +114,14 @@ class StepRun {
   std::vector<Sequence*> sequenceOfRow_;
   std::vector<std::vector<uint32_t>> rowsOfPlan_;
   // Of the current branch:
+  size_t branch_ = 0;
   std::vector<float> inverseRms_;           // row -> what inverseRmsOf found; 0: not known, or the row has changed since
   std::vector<uint8_t> runs_;               // times the branch runs for a row
   std::vector<uint32_t> kept_;              // rows that run at least once
   std::vector<uint32_t> twice_;             // rows that run twice
-  std::vector<uint32_t> replaced_;          // rows that get a stand-in with a map
+  std::vector<uint32_t> replaced_;          // rows that get a stand-in
+  std::vector<uint8_t> scoresAhead_;        // plan -> whether its rows can be scored for the next branch
+  std::vector<uint8_t> scored_;             // row -> whether that has been done
   std::vector<uint32_t> gated_;             // rows whose gate was evaluated, for the place of their factors
   std::vector<uint32_t> factorSlot_;        // row -> index into gated_
   std::vector<float> scalarFactor_;         // row -> factor of a scalar gate

@@ -4,6 +4,7 @@ import { batchCases } from './cases/batch-cases.js';
 import { denseCases } from './cases/dense-cases.js';
 import { gateCases } from './cases/gate-cases.js';
 import { lifecycleCases } from './cases/lifecycle-cases.js';
+import { longStepCases } from './cases/long-step-cases.js';
 import { notFiniteCases } from './cases/not-finite-cases.js';
 import { resultCases } from './cases/result-cases.js';
 import { ruleCases } from './cases/rule-cases.js';
@@ -29,6 +30,7 @@ export function conformanceCases(options: ConformanceOptions): ConformanceCase[]
     ...gateCases(options),
     ...backboneCases(options),
     ...batchCases(options),
+    ...longStepCases(options),
     ...sequenceCases(options),
     ...resultCases(options),
     ...badInputCases(options),
