@@ -16,7 +16,9 @@ it.each([
   ['thread sanitizer', ['-fsanitize=thread']],
 ])('rows are dealt to threads, each once: %s', (name, flags) => {
   const program = join(folder, name.replace(' ', '-'));
-  execFileSync('c++', ['-std=c++17', '-O1', '-pthread', ...flags, '-I', join(kernels, 'src'), ...sources, '-o', program], { stdio: 'pipe' });
+  execFileSync('c++', ['-std=c++17', '-O1', '-pthread', ...flags, '-I', join(kernels, 'src'), ...sources, '-o', program], {
+    stdio: 'pipe',
+  });
   const { status, stdout, stderr } = spawnSync(program, { encoding: 'utf8', timeout: 60_000 });
   expect(status, stdout + stderr).toBe(0);
   expect(stdout.match(/^ok /gm)).toHaveLength(9);
