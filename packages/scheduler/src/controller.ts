@@ -6,6 +6,8 @@ export interface ControllerSettings {
   readonly axis: Axis;
   /** Asked share, on the axis. */
   readonly asked: number;
+  /** What the prompt is asked. */
+  readonly promptAsked: number;
   /** Lowest and highest share worth asking a plan for. */
   readonly low: number;
   readonly high: number;
@@ -68,10 +70,11 @@ export class BudgetController {
 
   /** The prompt is over: what it held of what was asked is the first estimate of the calibration's error. */
   endPrompt(pinnedRows: number): void {
+    const { promptAsked, biasGain } = this.#settings;
     const free = this.#rows - pinnedRows;
-    if (free > 0 && this.#weight > 0 && this.#settings.biasGain > 0) {
+    if (free > 0 && this.#weight > 0 && biasGain > 0) {
       const held = (this.#held / this.#weight) * (this.#rows / free);
-      this.#bias = ((this.#settings.asked - held) * free) / (free + PROMPT_HALF_TRUST);
+      this.#bias = ((promptAsked - held) * free) / (free + PROMPT_HALF_TRUST);
     }
     this.#start();
   }

@@ -35,12 +35,18 @@ export function densePlanOf(shape: ModelShape, calibration: Calibration | undefi
   return { ...densePlan(branchCount(shape)), ...(loraStrength !== undefined && { loraStrength }) };
 }
 
-/** The same policy with its share of low-rank additions in every plan: it follows from the budget and stands still. */
-export function withLoraStrength(policy: Policy, loraStrength: number): Policy {
-  return { ...policy, open: (start) => strengthened(policy.open(start), loraStrength) };
+/** Shares of the low-rank additions in the plans of a prompt and of its answer. */
+export interface LoraStrengths {
+  readonly prompt: number;
+  readonly answer: number;
 }
 
-function strengthened(sequence: SequencePolicy, loraStrength: number): SequencePolicy {
+/** The same policy with its share of low-rank additions in every plan: it follows from the budgets and stands still. */
+export function withLoraStrength(policy: Policy, strengths: LoraStrengths): Policy {
+  return { ...policy, open: (start) => strengthened(policy.open(start), strengths, start.promptTokens) };
+}
+
+function strengthened(sequence: SequencePolicy, strengths: LoraStrengths, promptTokens: number): SequencePolicy {
   let last: Plan | undefined;
   let lastStrengthened: Plan | undefined;
   return {
@@ -48,14 +54,15 @@ function strengthened(sequence: SequencePolicy, loraStrength: number): SequenceP
     spanAt: (position) => sequence.spanAt(position),
     plan(position, rows) {
       const plan = sequence.plan(position, rows);
+      const loraStrength = position < promptTokens ? strengths.prompt : strengths.answer;
       // Plans are the same object until they change, for those who keep what they made of one.
-      if (plan !== last || lastStrengthened === undefined) {
+      if (plan !== last || lastStrengthened?.loraStrength !== loraStrength) {
         last = plan;
         lastStrengthened = { ...plan, loraStrength };
       }
       return lastStrengthened;
     },
     observe: (observation) => sequence.observe(observation),
-    fork: () => strengthened(sequence.fork(), loraStrength),
+    fork: () => strengthened(sequence.fork(), strengths, promptTokens),
   };
 }

@@ -12,7 +12,8 @@ import { staticDrop } from './policies/static.js';
 import { staticEven } from './policies/static-even.js';
 import { staticInfluence } from './policies/static-influence.js';
 import { staticKl } from './policies/static-kl.js';
-import type { Policy, PolicyContext, PolicyFactory } from './policy.js';
+import type { Budget, Policy, PolicyContext, PolicyFactory } from './policy.js';
+import { promptBudgetOf } from './prompt-budget.js';
 
 /** Every policy, the default first. */
 export const policies: readonly PolicyFactory[] = [
@@ -48,6 +49,8 @@ export function createPolicy(name: string, context: PolicyContext): Policy {
     );
   }
   const policy = factory.create(context);
-  const strength = loraStrengthFor(policy.budget, context.shape, context.calibration);
-  return strength === undefined ? policy : withLoraStrength(policy, strength);
+  const strengthAt = (budget: Budget) => loraStrengthFor(budget, context.shape, context.calibration);
+  const answer = strengthAt(policy.budget);
+  if (answer === undefined) return policy;
+  return withLoraStrength(policy, { answer, prompt: strengthAt(promptBudgetOf(context.options) ?? policy.budget) ?? answer });
 }

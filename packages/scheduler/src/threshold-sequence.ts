@@ -1,7 +1,8 @@
 import { ShapeMismatchError } from '@gateskip/errors';
-import type { KvMode, Plan, Rule } from '@gateskip/gate';
+import type { Plan } from '@gateskip/gate';
 import type { BudgetController } from './controller.js';
 import { SequenceOrderError } from './errors.js';
+import { ANY_SPAN } from './fixed-policy.js';
 import type { Intervals } from './intervals.js';
 import type { Observation, SequencePolicy } from './policy.js';
 import { checkObservation, checkRows, pinnedRows } from './sequence-checks.js';
@@ -18,9 +19,13 @@ export interface ThresholdSource {
 
 /** What does not change while a sequence lives. */
 export interface ThresholdSequenceSettings {
-  readonly rules: readonly Rule[];
-  readonly kv: KvMode;
-  readonly standIns: Pick<Plan, 'standIns'>;
+  /** A plan with these thresholds: [2L]. */
+  planOf(thresholds: Float32Array): Plan;
+  /** Where nothing is to skip. */
+  readonly full: Plan;
+  /** Of the prompt's rows. */
+  readonly promptPlan: Plan;
+  readonly branches: number;
   readonly pinnedTokens: number;
   readonly promptTokens: number;
   readonly intervals: Intervals;
@@ -31,17 +36,18 @@ export interface ThresholdSequenceSettings {
  */
 export class ThresholdSequence implements SequencePolicy {
   readonly #settings: ThresholdSequenceSettings;
-  readonly #controller: BudgetController;
+  readonly #controller: BudgetController | undefined;
   readonly #source: ThresholdSource;
   #next = 0;
   /** Without pinned rows; the same object until the thresholds change. Nobody writes it after it was made. */
   #plan: Plan;
 
-  constructor(settings: ThresholdSequenceSettings, controller: BudgetController, source: ThresholdSource) {
+  /** @param controller absent: nothing skips after the prompt */
+  constructor(settings: ThresholdSequenceSettings, controller: BudgetController | undefined, source: ThresholdSource) {
     this.#settings = settings;
     this.#controller = controller;
     this.#source = source;
-    this.#plan = this.#makePlan();
+    this.#plan = settings.promptTokens > 0 ? settings.promptPlan : this.#makePlan();
   }
 
   get wantsScores(): boolean {
@@ -51,7 +57,8 @@ export class ThresholdSequence implements SequencePolicy {
   spanAt(position: number): number {
     checkRows('Span', position, 1, 1);
     const { promptTokens, intervals } = this.#settings;
-    return position < promptTokens ? promptTokens - position : intervals.remaining(position - promptTokens);
+    if (position < promptTokens) return promptTokens - position;
+    return this.#controller === undefined ? ANY_SPAN : intervals.remaining(position - promptTokens);
   }
 
   plan(position: number, rows: number): Plan {
@@ -64,32 +71,32 @@ export class ThresholdSequence implements SequencePolicy {
   }
 
   observe(observation: Observation): void {
-    const { rules, promptTokens, pinnedTokens } = this.#settings;
+    const { branches, promptTokens, pinnedTokens } = this.#settings;
     const { rows, scores } = observation;
     const span = this.spanAt(this.#next);
-    checkObservation(observation, this.#next, span, rules.length);
+    checkObservation(observation, this.#next, span, branches);
     if (this.wantsScores) {
-      if (scores?.length !== rules.length * rows)
-        throw new ShapeMismatchError('Scores of the observation', [rules.length, rows], scores && [scores.length]);
+      if (scores?.length !== branches * rows)
+        throw new ShapeMismatchError('Scores of the observation', [branches, rows], scores && [scores.length]);
       for (let row = 0; row < rows; row++) if (this.#next + row >= pinnedTokens) this.#source.learn(scores, row, rows);
     }
-    this.#controller.add(observation);
+    this.#controller?.add(observation);
     this.#next += rows;
     if (rows < span) return;
-    if (this.#next === promptTokens) this.#controller.endPrompt(Math.min(pinnedTokens, promptTokens));
-    else this.#controller.endInterval();
+    if (this.#next === promptTokens) this.#controller?.endPrompt(Math.min(pinnedTokens, promptTokens));
+    else this.#controller?.endInterval();
     this.#plan = this.#makePlan();
   }
 
   fork(): SequencePolicy {
-    const copy = new ThresholdSequence(this.#settings, this.#controller.clone(), this.#source.clone());
+    const copy = new ThresholdSequence(this.#settings, this.#controller?.clone(), this.#source.clone());
     copy.#next = this.#next;
     copy.#plan = this.#plan;
     return copy;
   }
 
   #makePlan(): Plan {
-    const { rules, kv, standIns } = this.#settings;
-    return { scorer: 'gate', rules, values: this.#source.thresholds(this.#controller.used), kv, ...standIns };
+    const { planOf, full } = this.#settings;
+    return this.#controller === undefined ? full : planOf(this.#source.thresholds(this.#controller.used));
   }
 }

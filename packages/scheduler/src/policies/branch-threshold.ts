@@ -1,22 +1,20 @@
 import { branchCount } from '@gateskip/gate';
-import { branchRules } from '../branch-rules.js';
 import { checkUniformReach, uniformHeld, uniformShareOf } from '../branch-shares.js';
-import { BudgetController } from '../controller.js';
-import { fixedPolicy, fullPlan } from '../fixed-policy.js';
+import { heldThresholds } from '../held-thresholds.js';
 import { readInteger, readOptions } from '../options.js';
 import type { Policy, PolicyContext, PolicyFactory } from '../policy.js';
+import { promptTargetOf } from '../prompt-budget.js';
 import { checkContext } from '../requirements.js';
 import { calibratedScores, ScoreWindows } from '../score-windows.js';
-import { checkStart } from '../sequence-checks.js';
 import { resolveTarget } from '../target.js';
-import { ThresholdSequence } from '../threshold-sequence.js';
 
 /** The windows follow the text slowly; what moves from token to token is left to the controller. */
 const BIAS_GAIN = 0.5;
 
 /**
  * The published budget, the same share for every branch, made to hold where there is nothing to rank in a step: one
- * threshold per branch, the streaming quantile of that branch's own past scores. Option `window`: how many (default 64).
+ * threshold per branch, the streaming quantile of that branch's own past scores. Options `window`: how many (default 64);
+ * `promptBudget`: what the prompt skips, where not what the answer does.
  */
 export const branchThreshold: PolicyFactory = {
   name: 'branch-threshold',
@@ -27,41 +25,25 @@ export const branchThreshold: PolicyFactory = {
   promises: 'long-run',
   create(context: PolicyContext): Policy {
     checkContext(branchThreshold, context);
-    const options = readOptions(context, ['window']);
+    const options = readOptions(context, ['window', 'promptBudget']);
     const window = readInteger(context.options ?? {}, 'window', 8, 4096) ?? 64;
     const { shape, gates } = context;
-    const branches = branchCount(shape);
     const target = resolveTarget(context, options.contextTokens);
-    if (target.value <= 0) return fixedPolicy(branchThreshold, context, fullPlan(branches, gates), 0);
-    checkUniformReach(branchThreshold.name, context, gates, options, target);
-    const prior = calibratedScores(context.calibration!, branches);
-    const rules = branchRules('threshold', options.isProtected);
-    const { intervals, kv, pinnedTokens, standIns } = options;
+    const promptTarget = promptTargetOf(context, target, options.contextTokens);
+    for (const asked of [target, promptTarget ?? target])
+      if (asked.value > 0) checkUniformReach(branchThreshold.name, context, gates, options, asked);
+    const prior = calibratedScores(context.calibration!, branchCount(shape));
     const shareOf = uniformShareOf(shape, gates, options, target.axis);
-    const low = uniformHeld(shape, gates, options, target.axis, 0);
-    const high = uniformHeld(shape, gates, options, target.axis, 1);
-    return {
-      name: branchThreshold.name,
-      budget: context.budget,
-      couplesSequences: false,
-      open(start) {
-        checkStart(start);
-        const controller = new BudgetController({
-          axis: target.axis,
-          asked: target.value,
-          low,
-          high,
-          branches,
-          intervals,
-          biasGain: BIAS_GAIN,
-        });
-        const source = new ScoreWindows(prior, options.isProtected, window, shareOf);
-        return new ThresholdSequence(
-          { rules, kv, standIns, pinnedTokens, promptTokens: start.promptTokens, intervals },
-          controller,
-          source,
-        );
-      },
-    };
+    return heldThresholds(branchThreshold, context, {
+      options,
+      target,
+      promptTarget,
+      biasGain: BIAS_GAIN,
+      range: () => ({
+        low: uniformHeld(shape, gates, options, target.axis, 0),
+        high: uniformHeld(shape, gates, options, target.axis, 1),
+      }),
+      source: () => new ScoreWindows(prior, options.isProtected, window, shareOf),
+    });
   },
 };
