@@ -51,6 +51,9 @@ export class TemplateError extends GateskipError {
   }
 }
 
+/** A chat template ran and failed by itself, e.g. because it takes no system message; another time it will again. */
+export class TemplateRefusalError extends TemplateError {}
+
 /** Text from a file as it may be printed: control characters escaped, cut to 120 characters. */
 export function printable(text: string): string {
   const short = text.length > 120 ? `${text.slice(0, 117)}...` : text;

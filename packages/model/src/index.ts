@@ -14,6 +14,7 @@ export {
   InvalidModelError,
   ModelIoError,
   TemplateError,
+  TemplateRefusalError,
   UnsupportedModelError,
   UnsupportedTensorTypeError,
   UnsupportedTokenizerError,

@@ -8,9 +8,14 @@ const noise = { common: 0.7, correlation: 0.8, drift: 0.01, offset: 0.4 };
 const calibration = calibrate(simulateScores(7, 400, { ...noise, drift: 0, offset: 0 }));
 const TOKENS = 120;
 const texts = [simulateScores(1, TOKENS, noise), simulateScores(2, TOKENS, noise)];
-const names = policies.map((policy) => policy.name);
+const APART = ' with a prompt apart';
+const names = [...policies.map((policy) => policy.name), `global-threshold${APART}`, `branch-threshold${APART}`];
+const optionsOf = (name: string, budget: Budget): Record<string, unknown> => {
+  if (name.endsWith(APART)) return { promptBudget: 'skip' in budget ? { skip: 0.4 } : { net: 0.7 } };
+  return name === 'static' ? { layers: [10, 12] } : {};
+};
 const create = (name: string, budget: Budget = { skip: 0.25 }) =>
-  createPolicy(name, { shape, gates, calibration, profile, budget, ...(name === 'static' && { options: { layers: [10, 12] } }) });
+  createPolicy(name.replace(APART, ''), { shape, gates, calibration, profile, budget, options: optionsOf(name, budget) });
 const known = transposed(texts[0]!);
 const open = (name: string, promptTokens: number, budget?: Budget): SequencePolicy =>
   create(name, budget).open({ promptTokens, scores: known });

@@ -83,6 +83,11 @@ describe('generateCalibrationText', () => {
     await expect(generateCalibrationText({ engine, prompts })).rejects.toThrow(TemplateError);
   });
 
+  it('does not take a template that runs too long for one that refuses', async () => {
+    const endless = `{% if messages[0]['role'] == 'system' %}{% for i in range(100000000) %}{% for k in range(100000000) %}{% endfor %}{% endfor %}{% endif %}${TEMPLATE}`;
+    await expect(builtInQuestions(endless)).rejects.toThrow(TemplateError);
+  });
+
   it('stops when aborted, refuses absurd numbers and a model that reads no text', async () => {
     const engine = await openEngine();
     await expect(generateCalibrationText({ engine, signal: AbortSignal.abort() })).rejects.toThrow(AbortedError);

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { AbortedError } from '@gateskip/errors';
-import { printable, TemplateError } from '../errors.js';
+import { printable, TemplateError, TemplateRefusalError } from '../errors.js';
 import { workerSource } from './worker-source.js';
 
 interface Answer {
@@ -82,7 +82,7 @@ function run({ source, context, maxOutput, timeoutMs, signal }: RenderJob): Prom
         clearTimeout(timer);
         timer = setTimeout(() => stop(new TemplateError(`The chat template ran longer than ${timeoutMs} ms and was stopped.`)), timeoutMs);
       } else if (answer.text !== undefined) done(() => resolve(answer.text as string));
-      else done(() => reject(new TemplateError(`The chat template failed: ${printable(answer.error ?? 'no reason given')}.`)));
+      else done(() => reject(new TemplateRefusalError(`The chat template failed: ${printable(answer.error ?? 'no reason given')}.`)));
     };
     const onError = (error: Error & { code?: string }): void => {
       const reason =

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '@gateskip/errors';
-import { encodeChat, type Model, TemplateError } from '@gateskip/model';
+import { encodeChat, type Model, TemplateRefusalError } from '@gateskip/model';
 import { builtInTrainingPrompts } from './built-in-prompts.js';
 import type { TrainingPrompt } from './training-prompt.js';
 
@@ -7,7 +7,8 @@ import type { TrainingPrompt } from './training-prompt.js';
  * The prompts given, or the built-in ones where none are; an empty page only where there is a token to begin with. Some
  * templates refuse system messages: the built-in conversations then go without.
  *
- * @throws InvalidArgumentError where none is left or the model has no tokenizer
+ * @throws InvalidArgumentError where none is left or the model has no tokenizer; TemplateError where a template cannot be asked,
+ *   e.g. because it ran too long
  */
 export async function usablePrompts(
   given: readonly TrainingPrompt[] | undefined,
@@ -35,7 +36,7 @@ async function builtInPromptsFor(model: Model, signal?: AbortSignal): Promise<re
     await encodeChat(model, messages, { addGenerationPrompt: true, ...(signal && { signal }) });
     return prompts;
   } catch (error) {
-    if (!(error instanceof TemplateError)) throw error;
+    if (!(error instanceof TemplateRefusalError)) throw error;
     return prompts.map((prompt) =>
       prompt.kind === 'chat' ? { kind: 'chat', messages: prompt.messages.filter(({ role }) => role !== 'system') } : prompt,
     );
