@@ -3,21 +3,24 @@ import { locate } from './budget-curve.js';
 import type { Budget, Policy, SequencePolicy } from './policy.js';
 import { resolveTarget } from './target.js';
 
-/** Context at which a speed-up is turned into MACs, as in the policies' options by default. */
-const CONTEXT_TOKENS = 512;
-
 /**
  * Share of an adapter's low-rank additions that goes with a budget, by the points of its calibrated curve: an adapter that was
  * trained to add less where less is skipped stays closer to the model as published.
  *
  * @param budget absent: nothing may skip
+ * @param contextTokens the context at which a speed-up is turned into MACs; default 512, as in the policies' options
  * @returns undefined where the calibration says nothing of it: additions are then added in full
  */
-export function loraStrengthFor(budget: Budget | undefined, shape: ModelShape, calibration: Calibration | undefined): number | undefined {
+export function loraStrengthFor(
+  budget: Budget | undefined,
+  shape: ModelShape,
+  calibration: Calibration | undefined,
+  contextTokens = 512,
+): number | undefined {
   const first = calibration?.curve[0]?.loraStrength;
   if (calibration === undefined || first === undefined) return undefined;
   if (budget === undefined || calibration.curve.length < 2) return first;
-  const { axis, value } = resolveTarget({ budget, shape }, CONTEXT_TOKENS);
+  const { axis, value } = resolveTarget({ budget, shape }, contextTokens);
   if (value <= 0) return first;
   let highest = 0;
   const values = calibration.curve.map(({ skip, net }) => {

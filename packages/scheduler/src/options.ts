@@ -67,7 +67,7 @@ export function readOptions(context: PolicyContext, more: readonly string[] = []
     kv: kv as KvMode,
     standIns: standIns === undefined ? {} : { standIns },
     standInMacs: standIns === false ? 0 : (context.standInMacs ?? 0),
-    contextTokens: readInteger(options, 'contextTokens', 1, 2 ** 24) ?? 512,
+    contextTokens: contextTokensOf(options),
     intervals: readIntervals(options.interval),
   };
 }
@@ -92,6 +92,11 @@ export function readNamedOptions(context: PolicyContext, more: readonly string[]
   const both = read.isProtected.findIndex((flag, branch) => flag === 1 && named[branch]! > 0);
   if (both >= 0) throw new InvalidArgumentError(`Branch ${both} is both dropped and protected.`, 'Take it out of one of the lists.');
   return read;
+}
+
+/** Option `contextTokens`. @throws InvalidArgumentError */
+export function contextTokensOf(options: Readonly<Record<string, unknown>>): number {
+  return readInteger(options, 'contextTokens', 1, 2 ** 24) ?? 512;
 }
 
 export function readInteger(options: Readonly<Record<string, unknown>>, name: string, from: number, to: number): number | undefined {

@@ -1,5 +1,6 @@
 import { UnknownPolicyError } from './errors.js';
 import { loraStrengthFor, withLoraStrength } from './lora-strength.js';
+import { contextTokensOf } from './options.js';
 import { branchFraction } from './policies/branch-fraction.js';
 import { branchQuantile } from './policies/branch-quantile.js';
 import { branchThreshold } from './policies/branch-threshold.js';
@@ -49,7 +50,8 @@ export function createPolicy(name: string, context: PolicyContext): Policy {
     );
   }
   const policy = factory.create(context);
-  const strengthAt = (budget: Budget) => loraStrengthFor(budget, context.shape, context.calibration);
+  const contextTokens = contextTokensOf(context.options ?? {});
+  const strengthAt = (budget: Budget) => loraStrengthFor(budget, context.shape, context.calibration, contextTokens);
   const answer = strengthAt(policy.budget);
   if (answer === undefined) return policy;
   return withLoraStrength(policy, { answer, prompt: strengthAt(promptBudgetOf(context.options) ?? policy.budget) ?? answer });

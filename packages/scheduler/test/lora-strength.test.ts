@@ -27,6 +27,12 @@ it('does so for every policy, and takes it away where nothing may skip', () => {
   expect(densePlanOf(shape, calibration).loraStrength).toBe(0);
 });
 
+it('turns a speed-up into MACs at the context that the policy is told', () => {
+  const at = (contextTokens: number) => strengthOf('global-threshold', { speedup: 1.15 }, { contextTokens });
+  expect(at(512)).toBe(strengthOf('global-threshold', { speedup: 1.15 }));
+  expect(at(4096)).not.toBeCloseTo(at(512)!, 3);
+});
+
 it('leaves it open where the calibration does', () => {
   expect(densePlanOf(shape, plain)).not.toHaveProperty('loraStrength');
   expect(densePlanOf(shape, undefined)).not.toHaveProperty('loraStrength');
