@@ -13,7 +13,7 @@ constexpr size_t fewestRows = 24;
 // A pass of every instruction set's matrix kernels is this or a part of it.
 constexpr size_t passRows = 12;
 
-enum Kind : uint8_t { first, second };
+enum Kind : uint8_t { ofBranch, ofStandIns };
 
 }  // namespace
 
@@ -25,20 +25,21 @@ bool StepRun::byRows(size_t rows, size_t pass) const {
 
 void StepRun::dealRows(size_t split, size_t count, const RowWork& work, const uint32_t* list) {
   RowTasks tasks(pool_.active());
-  tasks.cut(first, 0, split, mostRows, passRows);
-  tasks.cut(first, split, count, 2 * mostRows, passRows);
+  tasks.cut(ofBranch, 0, split, mostRows, passRows);
+  // Rows without a query have half as many products.
+  tasks.cut(ofBranch, split, count, 2 * mostRows, passRows);
   tasks.run(pool_, [&](const RowTask& task, size_t thread) { work(alone(thread), RowList(list, task.first, task.count)); });
 }
 
 void StepRun::finish(size_t branch, const std::vector<uint32_t>& rows, size_t pass, const RowWork& work) {
   RowTasks tasks(pool_.active());
   if (byRows(rows.size(), pass))
-    tasks.cut(first, 0, rows.size(), mostRows, passRows);
+    tasks.cut(ofBranch, 0, rows.size(), mostRows, passRows);
   else if (!rows.empty())
     work(everyone(), RowList(rows));
-  if (isLast(pass)) tasks.cut(second, 0, replaced_.size(), mostRows, passRows);
+  if (isLast(pass)) tasks.cut(ofStandIns, 0, replaced_.size(), mostRows, passRows);
   tasks.run(pool_, [&](const RowTask& task, size_t thread) {
-    if (task.kind == first)
+    if (task.kind == ofBranch)
       work(alone(thread), RowList(rows.data(), task.first, task.count));
     else
       addStandIns(branch, RowList(replaced_.data(), task.first, task.count), thread);

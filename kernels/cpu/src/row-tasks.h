@@ -46,12 +46,14 @@ class RowTasks {
   // thrown here.
   template <typename Body>
   void run(ThreadPool& pool, Body&& body) {
-    const bool any = std::any_of(shares_.begin(), shares_.end(), [](const auto& share) { return !share.empty(); });
-    if (!any) return;
+    size_t count = 0;
+    for (const std::vector<RowTask>& share : shares_) count += share.size();
+    if (count == 0) return;
     for (std::atomic<size_t>& next : next_) next.store(0, std::memory_order_relaxed);
     std::exception_ptr failure;
     std::mutex guard;
-    pool.run(shares_.size(), [&](size_t, size_t thread) {
+    // Nobody is called for what one thread has done before the other has come: a single task runs here.
+    pool.run(std::min(count, shares_.size()), [&](size_t, size_t thread) {
       for (size_t i = 0; i < shares_.size(); ++i) {
         const size_t of = (thread + i) % shares_.size();
         for (size_t index = next_[of].fetch_add(1, std::memory_order_relaxed); index < shares_[of].size(); index = next_[of].fetch_add(1, std::memory_order_relaxed)) {
