@@ -141,6 +141,11 @@ export interface Engine {
   generate(request: GenerateRequest): Generation;
   /** Requests running and waiting. */
   readonly load: { readonly running: number; readonly waiting: number };
+  /**
+   * Resolves when nothing runs or waits any more. From then until the next request the runner may be used directly: an aborted
+   * request is settled before the step that it was part of has ended.
+   */
+  idle(): Promise<void>;
   /** Aborts what runs, frees the runner. Does not close the model. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

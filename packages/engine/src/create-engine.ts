@@ -31,7 +31,7 @@ class BatchingEngine implements Engine {
   private readonly loop: EngineLoop;
   private readonly texts: TokenTexts;
   /** Requests whose chat template is being rendered. */
-  private readonly preparing = new Set<GenerationStream>();
+  private readonly preparing = new Map<GenerationStream, Promise<void>>();
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -65,11 +65,19 @@ class BatchingEngine implements Engine {
       if (stream.settled) return stream;
       const tokens = promptTokens(this.model, request);
       if (tokens) this.enqueue(stream, settings, tokens, createdMs);
-      else void this.prepareChat(stream, request, settings, createdMs);
+      else this.preparing.set(stream, this.prepareChat(stream, request, settings, createdMs));
     } catch (error) {
       stream.fail(error);
     }
     return stream;
+  }
+
+  async idle(): Promise<void> {
+    for (;;) {
+      const busy = [...this.preparing.values(), ...(this.loop.activity ? [this.loop.activity] : [])];
+      if (busy.length === 0) return;
+      await Promise.all(busy);
+    }
   }
 
   close(): Promise<void> {
@@ -87,7 +95,6 @@ class BatchingEngine implements Engine {
     settings: RequestSettings,
     createdMs: number,
   ): Promise<void> {
-    this.preparing.add(stream);
     try {
       const tokens = await chatTokens(this.model, request.messages ?? [], request.signal);
       if (!stream.settled) this.enqueue(stream, settings, tokens, createdMs);
@@ -128,7 +135,7 @@ class BatchingEngine implements Engine {
   }
 
   private async shutDown(): Promise<void> {
-    for (const stream of [...this.preparing]) stream.abort();
+    for (const stream of [...this.preparing.keys()]) stream.abort();
     await this.loop.drain();
     await this.runner.close();
   }

@@ -68,6 +68,11 @@ export class EngineLoop {
     if (this.inFlight?.entries.every((entry) => entry.sequence.stream.settled)) this.canceller.abort();
   }
 
+  /** Undefined where nothing runs or waits; resolves when that is so again. */
+  get activity(): Promise<void> | undefined {
+    return this.active;
+  }
+
   /** Ends every request with an abort and waits for the loop. */
   async drain(): Promise<void> {
     for (const sequence of [...this.waiting, ...this.running]) sequence.stream.abort();

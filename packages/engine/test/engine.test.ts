@@ -398,3 +398,38 @@ describe('failure', () => {
     expect(engine.load).toEqual({ running: 0, waiting: 0 });
   });
 });
+
+describe('idle', () => {
+  it('waits for the step that an aborted request was part of, and for requests that wait', async () => {
+    let stepping = 0;
+    let release: (() => void) | undefined;
+    const { engine, runner } = await fakeEngine({
+      before: async () => {
+        stepping++;
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        stepping--;
+      },
+    });
+    await engine.idle();
+    const aborted = engine.generate({ tokens: [1], maxTokens: 5 });
+    while (release === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
+    aborted.abort();
+    await rejection(aborted.result);
+    expect(stepping).toBe(1);
+    let isIdle = false;
+    const idle = engine.idle().then(() => {
+      isIdle = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(isIdle).toBe(false);
+    const next = engine.generate({ messages: [{ role: 'user', content: 'x' }], maxTokens: 1 });
+    const timer = setInterval(() => release?.(), 1);
+    await idle;
+    clearInterval(timer);
+    expect([stepping, runner.open.size]).toEqual([0, 0]);
+    expect(engine.load).toEqual({ running: 0, waiting: 0 });
+    await Promise.allSettled([next.result]);
+  });
+});

@@ -88,6 +88,14 @@ describe('generateCalibrationText', () => {
     await expect(builtInQuestions(endless)).rejects.toThrow(TemplateError);
   });
 
+  it('leaves the engine idle: its runner may be used at once', async () => {
+    const engine = await openEngine();
+    await generateCalibrationText({ engine, prompts, tokens: 40, parallel: 8 });
+    expect(engine.load).toEqual({ running: 0, waiting: 0 });
+    engine.runner.closeSequence(engine.runner.openSequence());
+    await engine.close();
+  });
+
   it('stops when aborted, refuses absurd numbers and a model that reads no text', async () => {
     const engine = await openEngine();
     await expect(generateCalibrationText({ engine, signal: AbortSignal.abort() })).rejects.toThrow(AbortedError);

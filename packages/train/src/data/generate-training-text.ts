@@ -132,7 +132,7 @@ function sequenceOf({ tokens, promptTokens }: Answer, promptWeight: number): Tra
 }
 
 async function engineFor(writer: TextWriter, parallel: number, maxAnswerTokens: number) {
-  if ('engine' in writer) return { engine: writer.engine, close: async () => undefined };
+  if ('engine' in writer) return { engine: writer.engine, close: () => writer.engine.idle() };
   const { model, backend, threads } = writer;
   // Prompts are short beside their answers; where they are not, the engine lets some answers wait.
   const maxTokens = parallel * Math.min(model.config.contextLength, 2 * maxAnswerTokens + 256);

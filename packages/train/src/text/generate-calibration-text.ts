@@ -46,7 +46,8 @@ export async function generateCalibrationText(request: CalibrationTextRequest): 
   checkWhole('parallel', parallel, 1, 256);
   const prompts = await usablePrompts(request.prompts, engine.model, signal);
   const { answers } = await writeAnswers({
-    openEngine: async () => ({ engine, close: async () => undefined }),
+    // Answers that are not needed any more end with the step that they are in.
+    openEngine: async () => ({ engine, close: () => engine.idle() }),
     encoder: new PromptEncoder(engine.model, prompts, seed),
     cache: undefined,
     known: [],
