@@ -72,9 +72,14 @@ export function duelTables(summary, view) {
           if (!theirs || !ours) return '';
           const { paired, verdict } = compared(summary, metric, target, { policy, ...theirs }, ours);
           if (!paired) return 'not tested';
-          tally[verdict === 'ours is better' ? 'ours' : verdict === 'the baseline is better' ? 'theirs' : 'open'] += 1;
+          if (view.usable.includes(policy))
+            tally[verdict === 'ours is better' ? 'ours' : verdict === 'the baseline is better' ? 'theirs' : 'open'] += 1;
           const text = `${show(paired.difference)} (${show(paired.low)} .. ${show(paired.high)})`;
-          return verdict === 'ours is better' ? `**${text}**` : verdict === 'the baseline is better' ? `${text} **worse**` : text;
+          return verdict === 'ours is better'
+            ? `**${text}**`
+            : verdict === 'the baseline is better' && view.usable.includes(policy)
+              ? `${text} **worse**`
+              : text;
         });
         return cells.every((cell) => cell === '') ? [] : [[policy, ...cells]];
       });

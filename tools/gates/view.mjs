@@ -10,7 +10,9 @@ import { figure, metricsOf } from '../quality/metrics.mjs';
 export function gatesView({ curves, ours, judged = ours, points }) {
   const names = curves.map((/** @type {any} */ { name }) => name);
   const savings = [...new Set(points.map((/** @type {any} */ { target }) => target))].sort((a, b) => Number(a) - Number(b));
-  return { names, usable: names, ours, judged, savings: /** @type {number[]} */ (savings), metricsOf: gatesMetricsOf };
+  // The judged curve is ours too, trained longer: no baseline.
+  const usable = names.filter((/** @type {string} */ name) => name === ours || name !== judged);
+  return { names, usable, ours, judged, savings: /** @type {number[]} */ (savings), metricsOf: gatesMetricsOf };
 }
 
 /** @param {any} summary @returns {import('../quality/metrics.mjs').Metric[]} */

@@ -231,6 +231,14 @@ describe('the page', () => {
     expect(curveTables(summary, view)).toContain("Perplexity of the dense model's own answers");
   });
 
+  it('takes the judged curve for no baseline', () => {
+    const judging = gatesView({ ...summary, judged: 'random' });
+    expect(winnersTable(summary, view)).toContain('random');
+    expect(winnersTable(summary, judging)).not.toContain('random');
+    expect(duelTables(summary, judging)).toContain('minutes is better at 0 of 0 points');
+    expect(duelTables(summary, judging)).toContain('| random |');
+  });
+
   it('names what is left out, not measured and out of reach', () => {
     const text = conditions(summary, view);
     expect(text).toContain('paper; static at 25, 40 %');
