@@ -1,4 +1,4 @@
-import { compared, readingAt } from '../quality/metrics.mjs';
+import { compared, isAtSaving, readingAt } from '../quality/metrics.mjs';
 import { differenceOf, markdownTable, percent } from '../quality/tables.mjs';
 
 /** What was measured, with what, and what is missing. @param {any} summary @param {import('../quality/metrics.mjs').View} view */
@@ -72,6 +72,7 @@ export function duelTables(summary, view) {
           if (!theirs || !ours) return '';
           const { paired, verdict } = compared(summary, metric, target, { policy, ...theirs }, ours);
           if (!paired) return 'not tested';
+          if (!isAtSaving(theirs, target)) return `saves ${percent(theirs.saved)}`;
           if (view.usable.includes(policy))
             tally[verdict === 'ours is better' ? 'ours' : verdict === 'the baseline is better' ? 'theirs' : 'open'] += 1;
           const text = `${show(paired.difference)} (${show(paired.low)} .. ${show(paired.high)})`;

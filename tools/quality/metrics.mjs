@@ -159,6 +159,12 @@ export const qualityView = {
   metricsOf,
 };
 
+/** Readings further from the saving than this are of another one: they are shown and compared with nothing. */
+const OTHER_SAVING = 0.05;
+
+/** @param {{ saved: number }} reading @param {number} target */
+export const isAtSaving = ({ saved }, target) => Math.abs(saved - target) <= OTHER_SAVING;
+
 /**
  * Who is best under a budget, and how the best baseline stands to ours.
  *
@@ -167,7 +173,7 @@ export const qualityView = {
 export function winnerOf(summary, metric, target, { usable, ours: ourName } = qualityView) {
   const readings = usable.flatMap((policy) => {
     const reading = readingAt(summary, metric, policy, target);
-    return reading ? [{ policy, ...reading }] : [];
+    return reading && isAtSaving(reading, target) ? [{ policy, ...reading }] : [];
   });
   const ours = readings.find(({ policy }) => policy === ourName);
   const sign = metric.lessIsBetter ? 1 : -1;

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readingAt } from '../../quality/metrics.mjs';
+import { isAtSaving, readingAt } from '../../quality/metrics.mjs';
 import { curveTables, winnersTable } from '../../quality/tables.mjs';
 import { droppedBranches, keepAdapter, openCurve } from '../adapter-session.mjs';
 import { aimRows, aimsTable } from '../aims.mjs';
@@ -237,6 +237,20 @@ describe('the page', () => {
     expect(winnersTable(summary, judging)).not.toContain('random');
     expect(duelTables(summary, judging)).toContain('minutes is better at 0 of 0 points');
     expect(duelTables(summary, judging)).toContain('| random |');
+  });
+
+  it('compares nothing that saves something else', () => {
+    expect(isAtSaving({ saved: -0.18 }, 0)).toBe(false);
+    expect(isAtSaving({ saved: 0.124 }, 0.15)).toBe(true);
+    // At no saving nothing is brought to one: what an adapter costs there stands as it is.
+    const costly = point('random', 0, 0.01, 0.01, -0.18);
+    const row = { policy: 'random', target: 0, kl: { difference: 0.01, low: 0.005, high: 0.015 } };
+    const paid = { ...summary, points: [...summary.points, point('minutes', 0, 0, 0), costly], against: [...summary.against, row] };
+    const dueling = { ...view, savings: [0] };
+    expect(duelTables(paid, dueling)).toContain('saves -18 %');
+    expect(duelTables(paid, dueling)).toContain('minutes is better at 0 of 0 points');
+    const fair = { ...paid, points: paid.points.map((each) => (each === costly ? point('random', 0, 0.01, 0.01) : each)) };
+    expect(duelTables(fair, dueling)).toContain('minutes is better at 1 of 1 points');
   });
 
   it('names what is left out, not measured and out of reach', () => {
