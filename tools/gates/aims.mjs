@@ -46,12 +46,16 @@ export function aimRows(summary, view) {
   const aim = `tasks at ${percent(TASKS_AT)} within one standard error of dense`;
   const dense = summary.dense.tasks;
   if (!point?.tasks || !dense) return [...rows, { aim, on: 'tasks', measured: '', verdict: 'not measured yet', by: '' }];
-  for (const [name, { value, againstDense, saved }] of Object.entries(point.tasks)) {
+  for (const [name, { value: asRead, againstDense }] of Object.entries(point.tasks)) {
+    const metric = metrics.find((each) => each.name === name);
+    // On the line between neighbouring points; the pair's interval goes with it.
+    const { value, saved } = (metric && readingAt(summary, metric, view.judged, TASKS_AT)) ?? point.tasks[name];
+    const shift = value - asRead;
     const loss = dense[name].value - value;
     // A hair beyond is rounding: both are counts over the same items.
     const isMet = loss <= dense[name].error + 1e-9;
     const pair = againstDense
-      ? `, paired ${signed(againstDense.difference)} (${signed(againstDense.low)} .. ${signed(againstDense.high)})`
+      ? `, paired ${signed(againstDense.difference + shift)} (${signed(againstDense.low + shift)} .. ${signed(againstDense.high + shift)})`
       : '';
     rows.push({
       aim,

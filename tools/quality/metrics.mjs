@@ -13,11 +13,11 @@ import { curves, OURS, SAVINGS } from './policies.mjs';
  * @property {(point: any) => Reading | undefined} read
  * @property {(summary: any) => number | undefined} dense
  * @property {(value: number) => string} show
- * @property {boolean} isText of the text or of the model's own answers: brought to exactly the wanted saving
+ * @property {boolean} isText of the text or of the model's own answers
  * @property {boolean} [isLog] lies on straighter lines as logarithm; differences are of logarithms
  */
 
-const percent = (/** @type {number} */ value) => (100 * value).toFixed(1);
+const percent = (/** @type {number} */ value) => (100 * value).toFixed(1).replace(/^-(0\.0)$/, '$1');
 export const figure = (/** @type {number} */ value) =>
   value >= 1000
     ? value.toPrecision(3).replace(/e\+?(\d+)/, ' · 10^$1')
@@ -108,8 +108,8 @@ export function metricsOf(summary) {
 const taskTitles = { hellaswag: 'HellaSwag', piqa: 'PIQA', arc_easy: 'ARC-Easy', lambada: 'LAMBADA' };
 
 /**
- * A metric of a policy where `target` is saved. On texts it is brought to exactly that; on tasks, whose errors are larger than
- * what tenths of a point of saving do, it is as it was read.
+ * A metric of a policy where `target` is saved: brought to exactly that, as far as the policy's own points reach. Thresholds stand
+ * still in scored text, so what is saved drifts with it, on tasks by some points.
  *
  * @param {any} summary @param {Metric} metric @param {string} policy @param {number} target
  * @returns {Reading | undefined}
@@ -119,7 +119,7 @@ export function readingAt(summary, metric, policy, target) {
   const point = own.find((/** @type {any} */ { target: wanted }) => wanted === target);
   const reading = point && metric.read(point);
   // Nothing skipped: what an adapter changes in the model is all there is, and it may cost more than dense.
-  if (!reading || !metric.isText || target === 0) return reading;
+  if (!reading || target === 0) return reading;
   const dense = metric.dense(summary);
   if (dense === undefined) return reading;
   const { isLog = false } = metric;
@@ -195,14 +195,13 @@ export function compared(summary, metric, target, other, ours) {
 }
 
 /**
- * The interval was drawn where each was measured; on texts both were then brought to the same saving, and the interval goes with
- * them.
+ * The interval was drawn where each was measured; both were then brought to the same saving, and the interval goes with them.
  *
  * @param {{ difference: number, low: number, high: number } | undefined} paired
  * @param {Metric} metric @param {number} target @param {number} baseline @param {number} ours
  */
-function shifted(paired, { isText, isLog }, target, baseline, ours) {
-  if (!paired || !isText || target === 0) return paired;
+function shifted(paired, { isLog }, target, baseline, ours) {
+  if (!paired || target === 0) return paired;
   const difference = isLog ? Math.log(baseline / ours) : baseline - ours;
   const shift = difference - paired.difference;
   return { difference, low: paired.low + shift, high: paired.high + shift };

@@ -1,0 +1,72 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { recordOf } from '../own-text-record.mjs';
+import { recipeOf } from '../recipe-of.mjs';
+
+const folder = mkdtempSync(join(tmpdir(), 'adapters-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('recipes', () => {
+  it('changes what is named and nothing else', () => {
+    const plain = recipeOf({ name: 'minutes', recipe: 'minutes' });
+    const changed = recipeOf({ name: 'hot', recipe: 'minutes', changes: { straightThrough: { temperature: 0.5 }, trainable: ['gates'] } });
+    expect(plain.name).toBe('minutes');
+    expect(changed).toEqual({ ...plain, name: 'minutes: hot', straightThrough: { temperature: 0.5 }, trainable: ['gates'] });
+  });
+
+  it('drops layers of least influence', () => {
+    expect(recipeOf({ name: 'repair-40', recipe: 'repair', drop: 12 }).skip).toMatchObject({
+      rule: 'static',
+      drop: { count: 12, by: 'influence' },
+    });
+  });
+});
+
+describe('records of own text', () => {
+  it('takes conversations apart', () => {
+    const text = '<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi\nthere<|im_end|>\n<|im_start|>assistant\nHello.<|im_end|>';
+    expect(recordOf(text)).toEqual({
+      messages: [
+        { role: 'system', content: 'Be brief.' },
+        { role: 'user', content: 'Hi\nthere' },
+        { role: 'assistant', content: 'Hello.' },
+      ],
+    });
+  });
+
+  it('takes an answer that was cut off, and keeps documents and conversations without an answer as text', () => {
+    expect(recordOf('<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHel')).toMatchObject({ messages: [{}, { content: 'Hel' }] });
+    expect(recordOf('Once upon a time<|endoftext|>')).toEqual({ text: 'Once upon a time' });
+    expect(recordOf('<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n')).toEqual({ text: 'user\nHi\nassistant' });
+  });
+});
+
+describe('the command', () => {
+  const run = (...more) =>
+    spawnSync(process.execPath, [resolve(import.meta.dirname, '../make-adapters.mjs'), '--model', 'none', '--data', folder, ...more], {
+      encoding: 'utf8',
+    });
+  const config = join(folder, 'adapters.json');
+  writeFileSync(join(folder, 'book.txt'), 'abcdef');
+  writeFileSync(
+    config,
+    JSON.stringify({ texts: { 'short.txt': { from: 'book.txt', characters: 4 } }, profile: { texts: [] }, adapters: [] }),
+  );
+
+  it('cuts texts, makes no adapter anew, and refuses another number of tokens in the same folder', () => {
+    const out = join(folder, 'out');
+    mkdirSync(out);
+    expect(run('--config', config, '--out', out, '--tokens', '2048').status).toBe(0);
+    expect(readFileSync(join(out, 'short.txt'), 'utf8')).toBe('abcd');
+    const other = run('--config', config, '--out', out, '--tokens', '4096');
+    expect(other.status).toBe(1);
+    expect(other.stderr).toContain('tokens changed');
+  });
+
+  it('refuses an adapter that is not configured', () => {
+    expect(run('--config', config, '--only', 'best').stderr).toContain('has no adapter best');
+  });
+});
