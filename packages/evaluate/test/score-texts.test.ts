@@ -129,6 +129,33 @@ describe.each(['reference', 'cpu'] as const)('on backend %s', (name) => {
     },
   );
 
+  it('where prompts have a budget of their own, what is scored is the answer', async ({ skip }) => {
+    if (!runner) return skip(reason);
+    const apart = (budget: number, promptBudget: number): Policy =>
+      createPolicy('global-threshold', {
+        shape: model.config,
+        budget: { skip: budget },
+        gates: adapter.gates.spec,
+        calibration: adapter.calibration!,
+        options: { promptBudget: { skip: promptBudget }, pinnedTokens: 0 },
+      });
+    const evaluations = 2 * model.config.layers;
+    const skipped = async (given: ScoredText, policy: Policy): Promise<number> => {
+      const [{ usage }] = (await all([{ texts: [given] }], runner!, policy)) as [GroupScores];
+      return usage.rows * evaluations - usage.kept;
+    };
+    const allPrompt = text('One and two and three and four and ', 'f');
+    const allAnswer = { tokens: allPrompt.tokens, scoredFrom: 1 };
+    expect(await skipped(allPrompt, apart(0, 0.5))).toBeGreaterThan(0);
+    expect(await skipped(allPrompt, apart(0.5, 0))).toBe(0);
+    expect(await skipped(allAnswer, apart(0.5, 0))).toBeGreaterThan(0);
+    // The one row before the first scored token is the prompt.
+    expect(await skipped(allAnswer, apart(0, 0.5))).toBeLessThanOrEqual(evaluations);
+    const whole = await all(groups, runner, apart(0.1, 0.5));
+    expect(logprobs(await all(groups, runner, apart(0.1, 0.5), { maxRows: 7 }))).toEqual(logprobs(whole));
+    expect(logprobs(await all(groups, runner, apart(0.1, 0.5), { sharePrefix: false }))).toEqual(logprobs(whole));
+  });
+
   it('a policy that skips nothing is the dense model, bit for bit', async ({ skip }) => {
     if (!runner) return skip(reason);
     const dense = await all(groups, runner, undefined);

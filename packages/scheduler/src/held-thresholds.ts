@@ -4,6 +4,7 @@ import { BudgetController } from './controller.js';
 import { fixedPolicy, fullPlan } from './fixed-policy.js';
 import type { CommonOptions } from './options.js';
 import type { Policy, PolicyContext, PolicyFactory } from './policy.js';
+import { promptBudgetOf } from './prompt-budget.js';
 import { checkStart } from './sequence-checks.js';
 import type { Target } from './target.js';
 import { ThresholdSequence, type ThresholdSource } from './threshold-sequence.js';
@@ -28,12 +29,14 @@ export function heldThresholds(factory: PolicyFactory, context: PolicyContext, h
   const { intervals, kv, pinnedTokens, standIns } = options;
   const branches = branchCount(context.shape);
   const full = fullPlan(branches, context.gates);
+  const promptBudget = promptBudgetOf(context.options);
   if (target.value <= 0 && promptTarget.value <= 0) return fixedPolicy(factory, context, full, 0);
   const rules = branchRules('threshold', options.isProtected);
   const planOf = (values: Float32Array): Plan => ({ scorer: 'gate', rules, values, kv, ...standIns });
   return {
     name: factory.name,
     budget: context.budget,
+    ...(promptBudget !== undefined && { promptBudget }),
     couplesSequences: false,
     open(start) {
       checkStart(start);

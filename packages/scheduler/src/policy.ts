@@ -56,6 +56,8 @@ export interface PolicyFactory {
 export interface Policy {
   readonly name: string;
   readonly budget: Budget;
+  /** What the prompt's rows may skip, where that is not {@link budget} (option `promptBudget`). */
+  readonly promptBudget?: Budget;
   readonly couplesSequences: boolean;
   /** A new sequence. Everything that adapts lives in the returned object and depends on that sequence alone. */
   open(start: SequenceStart): SequencePolicy;

@@ -55,6 +55,11 @@ describe.each(['global-threshold', 'branch-threshold'])('%s with a budget for th
     expect(policyOf(name, { skip: 0.2 }, '40%').open({ promptTokens: 0 }).plan(0, 1)).toEqual(bare);
   });
 
+  it('tells of it', () => {
+    expect(policyOf(name, { skip: 0.1 }, '40%').promptBudget).toEqual({ skip: 0.4 });
+    expect(policyOf(name, { skip: 0.1 })).not.toHaveProperty('promptBudget');
+  });
+
   it('refuses what cannot be meant', () => {
     expect(() => policyOf(name, { skip: 0.2 }, 'net=70%')).toThrow(/Give both as skip, or both as net/);
     expect(() => policyOf(name, { skip: 0.2 }, 'lots')).toThrow(expect.objectContaining({ name: 'InvalidBudgetError' }));

@@ -91,8 +91,7 @@ export class GroupRun {
   #prepare(): void {
     if (this.#root !== undefined || this.#branches !== undefined) return;
     const { runner, policy } = this.#options;
-    // The longest text, so that none of them leaves its prompt.
-    const promptTokens = Math.max(...this.#texts.map(({ tokens }) => tokens.length));
+    const promptTokens = this.#promptTokens();
     if (this.#common > 0) this.#root = Lane.open(runner, policy, promptTokens);
     else {
       this.#branches = [];
@@ -124,6 +123,13 @@ export class GroupRun {
       lane.close();
       return false;
     });
+  }
+
+  /** All of the longest text, so that none leaves its prompt; where prompts have a budget of their own, what is scored is the answer. */
+  #promptTokens(): number {
+    return this.#options.policy?.promptBudget === undefined
+      ? Math.max(...this.#texts.map(({ tokens }) => tokens.length))
+      : Math.min(...this.#texts.map(({ scoredFrom }) => scoredFrom));
   }
 
   /** The last token is scored and not run. */

@@ -18,7 +18,7 @@ export class Lane {
   }
 
   /**
-   * @param promptTokens tokens within which thresholds stand still
+   * @param promptTokens tokens within which thresholds stand still, at the policy's budget for prompts if it has one
    * @param scores of the text that will run, for policies that need them: [branches, promptTokens]
    */
   static open(runner: Runner, policy: Policy | undefined, promptTokens: number, scores?: Float32Array): Lane {

@@ -41,7 +41,8 @@ export interface ScoreOptions {
  * depend on the others. For a policy that couples sequences, the rows of one group that run in one step are ranked
  * together: first those of the common beginning, then those of all its texts.
  *
- * The whole text counts as prompt: thresholds of a controlled policy stand still in it.
+ * The whole text counts as prompt: thresholds of a controlled policy stand still in it. But where a policy has a `promptBudget`, what comes
+ * before the scored tokens is the prompt, and they are an answer whose budget is held.
  *
  * @throws what runner and policy throw; AbortedError
  */

@@ -38,7 +38,8 @@ export async function agreementOf(tokens: Int32Array, options: AgreementOptions)
   const { vocabularySize } = runner.config;
   const most = Math.max(1, Math.floor(Math.min(limits.chunkRows, limits.maxOutputs) / 2));
   const scores = await options.textScores?.(tokens);
-  const gated = Lane.open(runner, policy, tokens.length, scores);
+  // A text is all prompt, unless prompts have a budget of their own: then it is all answer.
+  const gated = Lane.open(runner, policy, policy.promptBudget === undefined ? tokens.length : 0, scores);
   let dense: Lane | undefined;
   let [klSum, top1, top5] = [0, 0, 0];
   try {
