@@ -4,7 +4,7 @@
 //     [--tokens 262144] [--only minutes,lora] [--threads N]
 //
 // Needs built packages (npm run setup). --data is the folder that `texts` of the configuration are relative to. --tokens is what every
-// training gets; the folder keeps it, so that no two adapters in it were trained on different amounts. What is there is not made
+// training gets that the configuration gives no number of its own; the folder keeps it, so that no two adapters in it were trained on different amounts. What is there is not made
 // again; a training that was stopped goes on from its last checkpoint.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
@@ -44,6 +44,7 @@ const only = options.only?.split(',');
  * @property {object} [changes] of the recipe
  * @property {number} [drop] layers of least influence that are left out
  * @property {string} [start] adapter to start from; default: what the recipe says
+ * @property {number} [tokens] instead of what all others get
  */
 /** @type {{ texts: Record<string, { ownTokens?: number, from?: string, characters?: number }>, profile: { texts: string[] }, adapters: AdapterEntry[] }} */
 const config = JSON.parse(readFileSync(configFile, 'utf8'));
@@ -93,7 +94,7 @@ async function makeAdapter(entry) {
   await gateskip([
     'train',
     ...common,
-    ...['--recipe', recipe, '--tokens', String(tokens), '--run', folder],
+    ...['--recipe', recipe, '--tokens', String(entry.tokens ?? tokens), '--run', folder],
     ...(existsSync(join(folder, 'config.json')) ? ['--resume'] : []),
     ...(start === undefined ? [] : ['--start', join(out, `${start}.safetensors`)]),
     ...(drop === undefined ? [] : ['--profile', profile]),
