@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { readJson, writeJson } from '../quality/files.mjs';
 import { fileHash } from '../quality/open-run.mjs';
+import { isSame, pointKey } from './stale-pieces.mjs';
 
 /**
  * One adapter at a time on a runner of its own, beside the dense model: what is measured with one is measured before the next
@@ -45,14 +46,11 @@ export function keepAdapter(out, { file, curve, curves, saved }, adapter) {
   const known = readJson(path) ?? {};
   const sha256 = fileHash(file);
   for (const { name, policy, options } of curves ?? [curve]) {
-    const key = `${name} ${saved}`;
+    const key = pointKey({ name }, saved);
     const identity = { sha256, policy, options: options ?? null };
     const before = known[key];
     if (before === undefined) known[key] = { ...identity, adapter: describeAdapter(adapter) };
-    else if (JSON.stringify([before.sha256, before.policy, before.options]) !== JSON.stringify(Object.values(identity)))
-      throw new Error(
-        `${path}: ${key} was measured with another file or policy. Take away *-${key.replaceAll(/[^a-z0-9]+/g, '-')}*.json and its lines in adapters.json and asks.json, or give another --out.`,
-      );
+    else if (!isSame(before, identity)) throw new Error(`${path}: ${key} was measured with another file or policy. Give --renew.`);
   }
   writeJson(path, known);
 }

@@ -2,12 +2,13 @@
 //
 //   node tools/gates/report.mjs --config tools/gates/curves.json --model MODEL --data DIR --text FILE --out DIR [--items 500]
 //     [--text-tokens 8192] [--own-tokens 2048] [--window 512] [--curves a;b] [--budgets 0,15,25] [--parts texts,own,anchors,tasks,speed]
-//     [--speed-rounds 3] [--threads N] [--plan]
+//     [--speed-rounds 3] [--threads N] [--renew] [--plan]
 //   node tools/gates/render.mjs --out DIR
 //
 // Needs built packages (npm run setup). --config names curves, their adapter files and the run folders of their training; curves
 // whose file is absent are left out and named on the page. --data is a folder with <task>/<split>.jsonl. Results are a file a
-// piece in --out; stopped or killed, the same command goes on, also with more curves in the configuration. --plan prints the pieces.
+// piece in --out; stopped or killed, the same command goes on, also with more curves in the configuration. --renew measures again what
+// was measured with another adapter file than the configuration names now. --plan prints the pieces.
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,6 +20,7 @@ import { pieceRunner } from '../quality/run-pieces.mjs';
 import { adapterSessions, keepAdapter, openCurve } from './adapter-session.mjs';
 import { measureAnchors } from './measure-anchors.mjs';
 import { readConfig } from './read-config.mjs';
+import { forgetPoints, stalePoints } from './stale-pieces.mjs';
 import { readTraining } from './training-log.mjs';
 import { PARTS, SAVINGS, workList } from './work-list.mjs';
 
@@ -41,6 +43,7 @@ const { values: options } = parseArgs({
     parts: { type: 'string', default: PARTS.join(',') },
     'speed-rounds': { type: 'string', default: '3' },
     threads: { type: 'string' },
+    renew: { type: 'boolean', default: false },
     plan: { type: 'boolean', default: false },
   },
 });
@@ -63,6 +66,7 @@ for (const { name, missing } of config.absent)
 if (options.plan) for (const { name } of pieces) console.log(name);
 else {
   mkdirSync(out, { recursive: true });
+  renewStale();
   // What a backend refused is tried again: it may have been built anew.
   for (const { name } of pieces) if (readJson(join(out, `${name}.json`))?.reason) rmSync(join(out, `${name}.json`));
   const { ours, judged, absent } = config;
@@ -76,6 +80,17 @@ else {
   );
   writeJson(join(out, 'curves.json'), { ours, judged, curves: about, absent, starts, training: readTraining(config.training) });
   await runPieces(pieces, out, { open: openAll, measure: measureOne });
+}
+
+/** A point is measured with one file only: its text and its tasks are of one adapter. Looked at over all parts and budgets. */
+function renewStale() {
+  const stale = stalePoints(out, workList(config));
+  if (stale.length === 0) return;
+  const names = stale.map(({ key }) => key).join(', ');
+  if (!options.renew)
+    throw new Error(`${out} was measured with another adapter file: ${names}. Give --renew to measure that again, or another --out.`);
+  log(`measured with another adapter file, forgotten: ${names}`);
+  forgetPoints(out, stale);
 }
 
 /** @param {readonly any[]} left */

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,6 +9,7 @@ import { aimRows, aimsTable } from '../aims.mjs';
 import { anchorsOf, anchorsTable, anchorsVerdict } from '../anchors.mjs';
 import { gatesCharts, trainingLines } from '../charts.mjs';
 import { fileOf, readConfig } from '../read-config.mjs';
+import { forgetPoints, stalePoints } from '../stale-pieces.mjs';
 import { adaptersTable, conditions, duelTables, trainingTable } from '../tables.mjs';
 import { parseLog } from '../training-log.mjs';
 import { gatesView } from '../view.mjs';
@@ -117,6 +118,36 @@ describe('adapters', () => {
     expect(() => keepAdapter(out, { ...piece, curve: { ...piece.curve, options: { seed: 2 } } }, adapter([]))).toThrow(
       'another file or policy',
     );
+  });
+
+  it('finds what was measured with another file, and forgets that and nothing else', () => {
+    const out = join(folder, 'renew');
+    mkdirSync(out);
+    const file = join(folder, 'changing.safetensors');
+    writeFileSync(file, 'one');
+    const curves = [
+      { name: 'c, first', policy: 'global-threshold' },
+      { name: 'c, other', policy: 'random' },
+    ];
+    const pieces = [
+      { file, curve: curves[0], saved: 0.15 },
+      { file, curves, saved: 0.25 },
+    ];
+    expect(stalePoints(out, pieces)).toEqual([]);
+    for (const piece of pieces) keepAdapter(out, piece, adapter([]));
+    expect(stalePoints(out, pieces)).toEqual([]);
+    writeFileSync(join(out, 'asks.json'), JSON.stringify({ 'c, first 0.15': {}, 'd 0.15': {} }));
+    const keep = ['texts-d-15.json', 'texts-c-first-5.json', 'texts-dense.json', 'curves.json'];
+    const drop = ['texts-c-first-15.json', 'anchors-c-first-25.svg', 'tasks-c-other-25.json.journal.jsonl', 'speed-c-first-25.json'];
+    for (const name of [...keep, ...drop]) writeFileSync(join(out, name), '{}');
+
+    writeFileSync(file, 'two');
+    const stale = stalePoints(out, pieces);
+    expect(stale.map(({ key }) => key)).toEqual(['c, first 0.15', 'c, first 0.25', 'c, other 0.25']);
+    forgetPoints(out, stale);
+    expect(readdirSync(out).sort()).toEqual([...keep, 'adapters.json', 'asks.json'].sort());
+    expect(JSON.parse(readFileSync(join(out, 'asks.json'), 'utf8'))).toEqual({ 'd 0.15': {} });
+    expect(stalePoints(out, pieces)).toEqual([]);
   });
 });
 

@@ -1,0 +1,54 @@
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { readJson, writeJson } from '../quality/files.mjs';
+import { fileHash } from '../quality/open-run.mjs';
+import { pointName } from '../quality/policies.mjs';
+
+/**
+ * The points of a folder that were measured with another file than the configuration names now, or under another policy.
+ *
+ * @param {string} out folder
+ * @param {readonly { file?: string, curve?: any, curves?: readonly any[], saved?: number }[]} pieces
+ * @returns {{ key: string, curve: { name: string }, saved: number }[]}
+ */
+export function stalePoints(out, pieces) {
+  const known = readJson(join(out, 'adapters.json')) ?? {};
+  /** @type {Map<string, string>} */
+  const hashes = new Map();
+  const stale = new Map();
+  for (const { file, curve, curves, saved } of pieces) {
+    if (file === undefined || saved === undefined) continue;
+    if (!hashes.has(file)) hashes.set(file, fileHash(file));
+    for (const each of curves ?? [curve]) {
+      const key = pointKey(each, saved);
+      const before = known[key];
+      if (before && !isSame(before, { sha256: hashes.get(file), ...each })) stale.set(key, { key, curve: each, saved });
+    }
+  }
+  return [...stale.values()];
+}
+
+/** Forgets points, so that they are measured again. @param {string} out folder @param {ReturnType<typeof stalePoints>} points */
+export function forgetPoints(out, points) {
+  for (const name of ['adapters.json', 'asks.json']) {
+    const path = join(out, name);
+    const known = readJson(path);
+    if (!known) continue;
+    for (const { key } of points) delete known[key];
+    writeJson(path, known);
+  }
+  const ends = points.map(({ curve, saved }) => pointName(curve, saved));
+  for (const file of existsSync(out) ? readdirSync(out) : []) {
+    const [, point] = /^[a-z]+-(.+?)\.(?:json|svg|json\.journal\.jsonl)$/.exec(file) ?? [];
+    if (point !== undefined && ends.includes(point)) rmSync(join(out, file));
+  }
+}
+
+/** What `adapters.json` and `asks.json` call a point. @param {{ name: string }} curve @param {number} saved */
+export const pointKey = ({ name }, saved) => `${name} ${saved}`;
+
+/** @param {any} one @param {any} other */
+export const isSame = (one, other) =>
+  one.sha256 === other.sha256 &&
+  one.policy === other.policy &&
+  JSON.stringify(one.options ?? null) === JSON.stringify(other.options ?? null);
