@@ -11,12 +11,12 @@ describe('adapter package', () => {
   });
 
   it('holds gates of that model, with where they come from', async ({ skip }) => {
-    if (!existsSync(adapterPath)) skip('the gate file is not in this checkout: make it with gateskip fit');
+    if (!existsSync(adapterPath)) skip('the gate file is not in this checkout: make it with gateskip train');
     const adapter = await readAdapter(adapterPath);
     expect(adapter.modelFingerprint).toBe(modelFingerprint);
     expect(adapter.layers).toBe(30);
     expect(adapter.calibration.curve.at(-1)?.skip).toBeGreaterThan(0.25);
-    expect(adapter.provenance.command).toMatch(/^gateskip fit /);
+    expect(adapter.provenance.command).toMatch(/^gateskip (fit|train) /);
     expect(adapter.provenance.license).not.toBe('');
   });
 });
