@@ -2,22 +2,13 @@
 
 #include <array>
 #include <memory>
-#include <optional>
 #include <vector>
 
-#include "arguments.h"
-#include "cpu-features.h"
-#include "model-arguments.h"
-#include "native-runner.h"
+#include "load-base.h"
 
 namespace gateskip {
 
 namespace {
-
-struct LoadShared {
-  std::atomic<double> progress{0};
-  std::atomic<bool> cancelled{false};
-};
 
 struct GateRequest {
   bool present = false;
@@ -131,15 +122,10 @@ GateModel makeGates(const GateRequest& request, const ModelWeights& weights, boo
   return model;
 }
 
-class LoadWorker : public Napi::AsyncWorker {
+class LoadWorker : public LoadBase {
  public:
   LoadWorker(Napi::Env env, const Napi::Object& request, std::shared_ptr<LoadShared> shared)
-      : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), held_(Napi::Persistent(request)), shared_(std::move(shared)) {
-    const std::string name = request.Get("instructionSet").ToString().Utf8Value();
-    kernels_ = selectKernels(name);
-    if (kernels_ == nullptr) fail(StatusCode::unsupported, "Instruction set " + name + " is not available here.");
-    sizes_ = readSizes(request.Get("config").As<Napi::Object>());
-    tensors_ = readTensors(request.Get("tensors").As<Napi::Array>());
+      : LoadBase(env, request, std::move(shared)) {
     if (has(request, "repackCache")) {
       const Napi::Object cache = request.Get("repackCache").As<Napi::Object>();
       cache_.path = cache.Get("path").ToString().Utf8Value();
@@ -157,51 +143,21 @@ class LoadWorker : public Napi::AsyncWorker {
     if (maxTokens_ < 1 || maxTokens_ > (size_t{1} << 32) / sizes_.layers) fail(StatusCode::invalidArgument, "maxTokens is out of range.");
   }
 
-  Napi::Promise promise() const { return deferred_.Promise(); }
-
- protected:
-  void Execute() override {
-    try {
-      auto pool = std::make_unique<ThreadPool>(threads_);
-      ModelWeights weights = loadWeights(sizes_, tensors_, *pool, shared_->cancelled, [this](double share) { shared_->progress.store(share); }, cache_);
-      // Rows are rounded to 8 bits for the matrices of such a model: bfloat16 takes nothing away.
-      const bool pairs = kernels_->multipliesBf16 && weights.layers[0].mlpGate.shape.quantized();
-      weights.lowRank = makeLowRank(sizes_, lowRank_.rank, lowRank_.scale, lowRank_.layers, pairs);
-      GateModel gates = makeGates(gates_, weights, pairs);
-      handle_ = std::make_shared<RunnerHandle>();
-      handle_->cacheOutcome = cache_.outcome;
-      handle_->runner = std::make_unique<Runner>(*kernels_, std::move(pool), std::move(weights), std::move(gates), maxTokens_, kvFormat_, adaptsThreads_);
-    } catch (const Failure& failure) {
-      failure_ = failure;
-    } catch (const std::bad_alloc&) {
-      failure_ = Failure{StatusCode::insufficientMemory, "The weights"};
-    } catch (const std::exception& error) {
-      failure_ = Failure{StatusCode::invalidArgument, error.what()};
-    }
-    if (failure_) SetError(failure_->message);
+  void load() override {
+    auto pool = std::make_unique<ThreadPool>(threads_);
+    ModelWeights weights = loadWeights(sizes_, tensors_, *pool, shared_->cancelled, [this](double share) { shared_->progress.store(share); }, cache_);
+    // Rows are rounded to 8 bits for the matrices of such a model: bfloat16 takes nothing away.
+    const bool pairs = kernels_->multipliesBf16 && weights.layers[0].mlpGate.shape.quantized();
+    weights.lowRank = makeLowRank(sizes_, lowRank_.rank, lowRank_.scale, lowRank_.layers, pairs);
+    GateModel gates = makeGates(gates_, weights, pairs);
+    handle_ = std::make_shared<RunnerHandle>();
+    handle_->cacheOutcome = cache_.outcome;
+    handle_->runner = std::make_unique<Runner>(*kernels_, std::move(pool), std::move(weights), std::move(gates), maxTokens_, kvFormat_, adaptsThreads_);
   }
 
-  void OnOK() override {
-    Napi::HandleScope scope(Env());
-    // Asked for after the last piece was read.
-    if (shared_->cancelled.load()) return deferred_.Reject(toError(Env(), Failure{StatusCode::aborted, "Loading was aborted."}).Value());
-    const AddonData* data = Env().GetInstanceData<AddonData>();
-    try {
-      deferred_.Resolve(data->runnerConstructor.New({Napi::External<std::shared_ptr<RunnerHandle>>::New(Env(), &handle_)}));
-    } catch (const Napi::Error& error) {
-      deferred_.Reject(error.Value());
-    }
-  }
-
-  void OnError(const Napi::Error&) override { deferred_.Reject(toError(Env(), *failure_).Value()); }
+  Napi::Object wrap(const AddonData& data) override { return data.runnerConstructor.New({Napi::External<std::shared_ptr<RunnerHandle>>::New(Env(), &handle_)}); }
 
  private:
-  Napi::Promise::Deferred deferred_;
-  Napi::ObjectReference held_;
-  std::shared_ptr<LoadShared> shared_;
-  const Kernels* kernels_ = nullptr;
-  ModelSizes sizes_;
-  std::vector<TensorSource> tensors_;
   GateRequest gates_;
   LowRankRequest lowRank_;
   PackedCache cache_;
@@ -210,26 +166,10 @@ class LoadWorker : public Napi::AsyncWorker {
   size_t maxTokens_ = 0;
   KvFormat kvFormat_ = KvFormat::f16;
   std::shared_ptr<RunnerHandle> handle_;
-  std::optional<Failure> failure_;
 };
 
 }  // namespace
 
-Napi::Value startLoad(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  if (info.Length() != 1 || !info[0].IsObject()) throw Napi::TypeError::New(env, "load() takes one request object.");
-  auto shared = std::make_shared<LoadShared>();
-  try {
-    auto worker = std::make_unique<LoadWorker>(env, info[0].As<Napi::Object>(), shared);
-    Napi::Object result = Napi::Object::New(env);
-    result.Set("promise", worker->promise());
-    result.Set("progress", Napi::Function::New(env, [shared](const Napi::CallbackInfo& call) { return Napi::Number::New(call.Env(), shared->progress.load()); }));
-    result.Set("cancel", Napi::Function::New(env, [shared](const Napi::CallbackInfo&) { shared->cancelled.store(true); }));
-    worker.release()->Queue();  // frees itself when done
-    return result;
-  } catch (const Failure& failure) {
-    throw toError(env, failure);
-  }
-}
+Napi::Value startLoad(const Napi::CallbackInfo& info) { return startLoading<LoadWorker>(info, "load"); }
 
 }  // namespace gateskip

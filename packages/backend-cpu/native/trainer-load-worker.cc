@@ -1,12 +1,8 @@
 #include "trainer-load-worker.h"
 
 #include <memory>
-#include <optional>
 
-#include "arguments.h"
-#include "cpu-features.h"
-#include "model-arguments.h"
-#include "native-runner.h"
+#include "load-base.h"
 #include "trainer-array-sizes.h"
 #include "trainer-object.h"
 
@@ -14,20 +10,10 @@ namespace gateskip {
 
 namespace {
 
-struct LoadShared {
-  std::atomic<double> progress{0};
-  std::atomic<bool> cancelled{false};
-};
-
-class TrainerLoadWorker : public Napi::AsyncWorker {
+class TrainerLoadWorker : public LoadBase {
  public:
   TrainerLoadWorker(Napi::Env env, const Napi::Object& request, std::shared_ptr<LoadShared> shared)
-      : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), held_(Napi::Persistent(request)), shared_(std::move(shared)) {
-    const std::string name = request.Get("instructionSet").ToString().Utf8Value();
-    kernels_ = selectKernels(name);
-    if (kernels_ == nullptr) fail(StatusCode::unsupported, "Instruction set " + name + " is not available here.");
-    sizes_ = readSizes(request.Get("config").As<Napi::Object>());
-    tensors_ = readTensors(request.Get("tensors").As<Napi::Array>());
+      : LoadBase(env, request, std::move(shared)) {
     threads_ = integerOf(request, "threads");
     if (threads_ < 1 || threads_ > 4096) fail(StatusCode::invalidArgument, "threads must be 1..4096.");
     options_.loraRank = integerOf(request, "loraRank");
@@ -45,39 +31,22 @@ class TrainerLoadWorker : public Napi::AsyncWorker {
     placeGates(prefixes);
   }
 
-  Napi::Promise promise() const { return deferred_.Promise(); }
-
- protected:
-  void Execute() override {
-    try {
-      auto pool = std::make_unique<ThreadPool>(threads_);
-      PackedCache noCache;
-      // Reading is the longer part; taking the packed form apart is the rest.
-      constexpr double readShare = 0.9;
-      const ModelWeights weights =
-          loadWeights(sizes_, tensors_, *pool, shared_->cancelled, [this](double share) { shared_->progress.store(readShare * share); }, noCache);
-      TrainingModel model = makeTrainingModel(weights, *pool, arrays_, std::move(gates_), options_, shared_->cancelled);
-      handle_ = std::make_shared<TrainerHandle>();
-      handle_->trainer = std::make_unique<Trainer>(*kernels_, std::move(pool), std::move(model));
-    } catch (const Failure& failure) {
-      failure_ = failure;
-    } catch (const std::bad_alloc&) {
-      failure_ = Failure{StatusCode::insufficientMemory, "The weights"};
-    } catch (const std::exception& error) {
-      failure_ = Failure{StatusCode::invalidArgument, error.what()};
-    }
-    if (failure_) SetError(failure_->message);
+  void load() override {
+    auto pool = std::make_unique<ThreadPool>(threads_);
+    PackedCache noCache;
+    // Reading is the longer part; taking the packed form apart is the rest.
+    constexpr double readShare = 0.9;
+    const ModelWeights weights =
+        loadWeights(sizes_, tensors_, *pool, shared_->cancelled, [this](double share) { shared_->progress.store(readShare * share); }, noCache);
+    TrainingModel model = makeTrainingModel(weights, *pool, arrays_, std::move(gates_), options_, shared_->cancelled);
+    handle_ = std::make_shared<TrainerHandle>();
+    handle_->trainer = std::make_unique<Trainer>(*kernels_, std::move(pool), std::move(model));
   }
 
-  void OnOK() override {
-    Napi::HandleScope scope(Env());
-    if (shared_->cancelled.load()) return deferred_.Reject(toError(Env(), Failure{StatusCode::aborted, "Loading was aborted."}).Value());
+  Napi::Object wrap(const AddonData& data) override {
     handle_->arrays = std::move(held_);
-    const AddonData* data = Env().GetInstanceData<AddonData>();
-    deferred_.Resolve(data->trainerConstructor.New({Napi::External<std::shared_ptr<TrainerHandle>>::New(Env(), &handle_)}));
+    return data.trainerConstructor.New({Napi::External<std::shared_ptr<TrainerHandle>>::New(Env(), &handle_)});
   }
-
-  void OnError(const Napi::Error&) override { deferred_.Reject(toError(Env(), *failure_).Value()); }
 
  private:
   // Returns where the arrays of each branch's gate are named.
@@ -160,37 +129,15 @@ class TrainerLoadWorker : public Napi::AsyncWorker {
     return found->second;
   }
 
-  Napi::Promise::Deferred deferred_;
-  Napi::ObjectReference held_;
-  std::shared_ptr<LoadShared> shared_;
-  const Kernels* kernels_ = nullptr;
-  ModelSizes sizes_;
-  std::vector<TensorSource> tensors_;
   CallerArrays arrays_;
   TrainingGates gates_;
   TrainingOptions options_;
   size_t threads_ = 1;
   std::shared_ptr<TrainerHandle> handle_;
-  std::optional<Failure> failure_;
 };
 
 }  // namespace
 
-Napi::Value startLoadTrainer(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  if (info.Length() != 1 || !info[0].IsObject()) throw Napi::TypeError::New(env, "loadTrainer() takes one request object.");
-  auto shared = std::make_shared<LoadShared>();
-  try {
-    auto worker = std::make_unique<TrainerLoadWorker>(env, info[0].As<Napi::Object>(), shared);
-    Napi::Object result = Napi::Object::New(env);
-    result.Set("promise", worker->promise());
-    result.Set("progress", Napi::Function::New(env, [shared](const Napi::CallbackInfo& call) { return Napi::Number::New(call.Env(), shared->progress.load()); }));
-    result.Set("cancel", Napi::Function::New(env, [shared](const Napi::CallbackInfo&) { shared->cancelled.store(true); }));
-    worker.release()->Queue();  // frees itself when done
-    return result;
-  } catch (const Failure& failure) {
-    throw toError(env, failure);
-  }
-}
+Napi::Value startLoadTrainer(const Napi::CallbackInfo& info) { return startLoading<TrainerLoadWorker>(info, "loadTrainer"); }
 
 }  // namespace gateskip
