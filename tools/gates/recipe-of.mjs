@@ -4,7 +4,8 @@ import { join } from 'node:path';
 const recipes = join(import.meta.dirname, '..', '..', 'packages', 'train', 'src', 'recipes');
 
 /**
- * The built-in recipe of an entry with its changes; objects are changed field by field, all else is replaced.
+ * The built-in recipe of an entry with its changes; objects are changed field by field, all else is replaced, and so are gates that start another
+ * way, whose fields are others.
  *
  * @param {{ name: string, recipe?: string, changes?: object, drop?: number }} entry
  */
@@ -18,6 +19,7 @@ export function recipeOf({ name, recipe = 'minutes', changes = {}, drop }) {
 function merge(to, changes) {
   const isObject = (/** @type {unknown} */ value) => typeof value === 'object' && value !== null && !Array.isArray(value);
   if (!isObject(to) || !isObject(changes)) return changes;
+  if (typeof changes.start === 'string' && changes.start !== to.start) return changes;
   return Object.fromEntries(
     [...new Set([...Object.keys(to), ...Object.keys(changes)])].map((key) => [
       key,

@@ -17,6 +17,13 @@ describe('recipes', () => {
     expect(changed).toEqual({ ...plain, name: 'minutes: hot', straightThrough: { temperature: 0.5 }, trainable: ['gates'] });
   });
 
+  it('replaces gates that start another way, and nothing where a start is a number', () => {
+    const gates = { start: 'random', variant: 'scalar', bias: 0 };
+    const changed = recipeOf({ name: 'new', changes: { gates, skip: { start: 0.3 } } });
+    expect(changed.gates).toEqual(gates);
+    expect(changed.skip).toEqual({ ...recipeOf({ name: 'minutes' }).skip, start: 0.3 });
+  });
+
   it('drops layers of least influence', () => {
     expect(recipeOf({ name: 'repair-40', recipe: 'repair', drop: 12 }).skip).toMatchObject({
       rule: 'static',
