@@ -46,7 +46,14 @@ const only = options.only?.split(',');
  * @property {string} [start] adapter to start from; default: what the recipe says
  * @property {number} [tokens] instead of what all others get
  */
-/** @type {{ texts: Record<string, { ownTokens?: number, from?: string, characters?: number }>, profile: { texts: string[] }, adapters: AdapterEntry[] }} */
+/**
+ * @typedef {object} TextSource one of `ownTokens` and `from`
+ * @property {number} [ownTokens] to let the model write
+ * @property {number} [seed] of own text
+ * @property {string} [from] file in the folder of --data
+ * @property {number} [characters] its first ones; default: all
+ */
+/** @type {{ texts: Record<string, TextSource>, profile?: { texts: string[] }, adapters: AdapterEntry[] }} */
 const config = JSON.parse(readFileSync(configFile, 'utf8'));
 const unknown = only?.filter((name) => !config.adapters.some((entry) => entry.name === name)) ?? [];
 if (unknown.length > 0) throw new Error(`${configFile} has no adapter ${unknown.join(', ')}.`);
@@ -56,12 +63,14 @@ mkdirSync(out, { recursive: true });
 keepSettings(join(out, 'settings.json'), { tokens, texts: config.texts });
 for (const [name, source] of Object.entries(config.texts)) await makeText(name, source);
 const profile = join(out, 'profile.json');
-if (wanted.some(({ drop }) => drop !== undefined) && !existsSync(profile))
+if (wanted.some(({ drop }) => drop !== undefined) && !existsSync(profile)) {
+  if (config.profile === undefined) throw new Error(`${configFile}: dropping layers needs a profile.`);
   await gateskip(['profile', model, '--text', ...textFiles(config.profile.texts), '--out', profile, ...threads]);
+}
 for (const entry of wanted) await makeAdapter(entry);
 
-/** @param {string} name @param {{ ownTokens?: number, from?: string, characters?: number }} source */
-async function makeText(name, { ownTokens, from, characters }) {
+/** @param {string} name @param {TextSource} source */
+async function makeText(name, { ownTokens, seed, from, characters }) {
   const file = join(out, name);
   if (existsSync(file)) return;
   if (ownTokens !== undefined)
@@ -73,6 +82,7 @@ async function makeText(name, { ownTokens, from, characters }) {
       String(ownTokens),
       '--out',
       file,
+      ...(seed === undefined ? [] : ['--seed', String(seed)]),
       ...threads,
     ]);
   if (from === undefined) throw new Error(`${configFile}: text ${name} needs from or ownTokens.`);
