@@ -66,7 +66,7 @@ for (const { name, missing } of config.absent)
 if (options.plan) for (const { name } of pieces) console.log(name);
 else {
   mkdirSync(out, { recursive: true });
-  renewStale();
+  const stale = findStale();
   // What a backend refused is tried again: it may have been built anew.
   for (const { name } of pieces) if (readJson(join(out, `${name}.json`))?.reason) rmSync(join(out, `${name}.json`));
   const { ours, judged, absent } = config;
@@ -79,18 +79,26 @@ else {
     ]),
   );
   writeJson(join(out, 'curves.json'), { ours, judged, curves: about, absent, starts, training: readTraining(config.training) });
-  await runPieces(pieces, out, { open: openAll, measure: measureOne });
+  await runPieces(pieces, out, {
+    isStale: ({ name }) => stale.files.has(`${name}.json`),
+    open: async (left) => {
+      const sessions = await openAll(left);
+      // Not before: a run that does not fit the folder must leave it as it is.
+      forgetPoints(out, stale);
+      return sessions;
+    },
+    measure: measureOne,
+  });
 }
 
 /** A point is measured with one file only: its text and its tasks are of one adapter. Looked at over all parts and budgets. */
-function renewStale() {
+function findStale() {
   const stale = stalePoints(out, workList(config));
-  if (stale.length === 0) return;
-  const names = stale.map(({ key }) => key).join(', ');
-  if (!options.renew)
+  const names = stale.keys.join(', ');
+  if (names && !options.renew)
     throw new Error(`${out} was measured with another adapter file: ${names}. Give --renew to measure that again, or another --out.`);
-  log(`measured with another adapter file, forgotten: ${names}`);
-  forgetPoints(out, stale);
+  if (names) log(`measured with another adapter file, to be forgotten: ${names}`);
+  return stale;
 }
 
 /** @param {readonly any[]} left */

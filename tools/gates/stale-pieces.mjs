@@ -9,12 +9,13 @@ import { pointName } from '../quality/policies.mjs';
  *
  * @param {string} out folder
  * @param {readonly { file?: string, curve?: any, curves?: readonly any[], saved?: number }[]} pieces
- * @returns {{ key: string, curve: { name: string }, saved: number }[]}
+ * @returns {{ keys: string[], files: Set<string> }} points as `pointKey` calls them, and the files in the folder that belong to them
  */
 export function stalePoints(out, pieces) {
   const known = readJson(join(out, 'adapters.json')) ?? {};
   /** @type {Map<string, string>} */
   const hashes = new Map();
+  /** @type {Map<string, string>} */
   const stale = new Map();
   for (const { file, curve, curves, saved } of pieces) {
     if (file === undefined || saved === undefined) continue;
@@ -22,25 +23,27 @@ export function stalePoints(out, pieces) {
     for (const each of curves ?? [curve]) {
       const key = pointKey(each, saved);
       const before = known[key];
-      if (before && !isSame(before, { sha256: hashes.get(file), ...each })) stale.set(key, { key, curve: each, saved });
+      if (before && !isSame(before, { sha256: hashes.get(file), ...each })) stale.set(key, pointName(each, saved));
     }
   }
-  return [...stale.values()];
+  const ends = [...stale.values()];
+  const files = (existsSync(out) ? readdirSync(out) : []).filter((file) => {
+    const [, point] = /^[a-z]+-(.+?)\.(?:json|svg|json\.journal\.jsonl)$/.exec(file) ?? [];
+    return point !== undefined && ends.includes(point);
+  });
+  return { keys: [...stale.keys()], files: new Set(files) };
 }
 
 /** Forgets points, so that they are measured again. @param {string} out folder @param {ReturnType<typeof stalePoints>} points */
-export function forgetPoints(out, points) {
+export function forgetPoints(out, { keys, files }) {
+  if (keys.length === 0) return;
+  for (const file of files) rmSync(join(out, file), { force: true });
   for (const name of ['adapters.json', 'asks.json']) {
     const path = join(out, name);
     const known = readJson(path);
     if (!known) continue;
-    for (const { key } of points) delete known[key];
+    for (const key of keys) delete known[key];
     writeJson(path, known);
-  }
-  const ends = points.map(({ curve, saved }) => pointName(curve, saved));
-  for (const file of existsSync(out) ? readdirSync(out) : []) {
-    const [, point] = /^[a-z]+-(.+?)\.(?:json|svg|json\.journal\.jsonl)$/.exec(file) ?? [];
-    if (point !== undefined && ends.includes(point)) rmSync(join(out, file));
   }
 }
 

@@ -23,11 +23,12 @@ export function pieceRunner() {
    * @template {{ name: string }} P
    * @template R
    * @param {readonly P[]} pieces @param {string} out folder
-   * @param {{ open: (left: readonly P[]) => Promise<R & { close(): Promise<void> }>, measure: (piece: P, run: R) => Promise<string> }} work
+   * @param {{ isStale?: (piece: P) => boolean, open: (left: readonly P[]) => Promise<R & { close(): Promise<void> }>,
+   *   measure: (piece: P, run: R) => Promise<string> }} work `isStale`: its file is there and counts for nothing
    */
-  async function runPieces(pieces, out, { open, measure }) {
+  async function runPieces(pieces, out, { isStale = () => false, open, measure }) {
     mkdirSync(out, { recursive: true });
-    const left = pieces.filter(({ name }) => !existsSync(join(out, `${name}.json`)));
+    const left = pieces.filter((piece) => !existsSync(join(out, `${piece.name}.json`)) || isStale(piece));
     log(`${pieces.length - left.length} of ${pieces.length} pieces are there`);
     if (left.length > 0) await runLeft(left, { open, measure });
     process.exitCode = stoppedBy === 0 ? 0 : 128 + stoppedBy;

@@ -133,9 +133,10 @@ describe('adapters', () => {
       { file, curve: curves[0], saved: 0.15 },
       { file, curves, saved: 0.25 },
     ];
-    expect(stalePoints(out, pieces)).toEqual([]);
+    const none = { keys: [], files: new Set() };
+    expect(stalePoints(out, pieces)).toEqual(none);
     for (const piece of pieces) keepAdapter(out, piece, adapter([]));
-    expect(stalePoints(out, pieces)).toEqual([]);
+    expect(stalePoints(out, pieces)).toEqual(none);
     writeFileSync(join(out, 'asks.json'), JSON.stringify({ 'c, first 0.15': {}, 'd 0.15': {} }));
     const keep = ['texts-d-15.json', 'texts-c-first-5.json', 'texts-dense.json', 'curves.json'];
     const drop = ['texts-c-first-15.json', 'anchors-c-first-25.svg', 'tasks-c-other-25.json.journal.jsonl', 'speed-c-first-25.json'];
@@ -143,11 +144,11 @@ describe('adapters', () => {
 
     writeFileSync(file, 'two');
     const stale = stalePoints(out, pieces);
-    expect(stale.map(({ key }) => key)).toEqual(['c, first 0.15', 'c, first 0.25', 'c, other 0.25']);
+    expect(stale).toEqual({ keys: ['c, first 0.15', 'c, first 0.25', 'c, other 0.25'], files: new Set(drop) });
     forgetPoints(out, stale);
     expect(readdirSync(out).sort()).toEqual([...keep, 'adapters.json', 'asks.json'].sort());
     expect(JSON.parse(readFileSync(join(out, 'asks.json'), 'utf8'))).toEqual({ 'd 0.15': {} });
-    expect(stalePoints(out, pieces)).toEqual([]);
+    expect(stalePoints(out, pieces)).toEqual(none);
   });
 });
 
