@@ -56,6 +56,10 @@ void TrainerStepWorker::read(const Napi::Object& object) {
   request_.withGradients = object.Get("withGradients").ToBoolean().Value();
   request_.straightThrough = object.Get("straightThrough").ToBoolean().Value();
   request_.temperature = numberOf(object, "temperature");
+  request_.savings = arrayOf<double>(object, "savings", napi_float64_array, branches, false);
+  const TrainingModel& model = handle_->trainer->model();
+  if (request_.savings != nullptr && (!request_.straightThrough || !model.options.detachGateInput || model.gates.after))
+    fail(StatusCode::invalidArgument, "A held budget needs straight-through gates before their branch, whose input is detached.");
   readPlan(object.Get("plan").As<Napi::Object>());
   readLosses(object);
   TrainResults& results = request_.results;

@@ -32,8 +32,8 @@ export async function loadTrainer(model: Model, options: TrainerOptions): Promis
   try {
     const native = await pending.promise;
     options.onProgress?.(1);
-    const { maxRows = DEFAULT_MAX_TRAIN_ROWS, recompute = false } = options;
-    return new CpuTrainer({ native, config, gates, parameters, maxRows, recompute });
+    const { maxRows = DEFAULT_MAX_TRAIN_ROWS, detachGateInput = true, recompute = false } = options;
+    return new CpuTrainer({ native, config, gates, parameters, maxRows, detachGateInput, recompute });
   } catch (error) {
     throw typedError(error);
   } finally {

@@ -22,6 +22,7 @@ export interface CpuTrainerParts {
   readonly gates: GateSet | undefined;
   readonly parameters: readonly TrainerParameter[];
   readonly maxRows: number;
+  readonly detachGateInput: boolean;
   readonly recompute: boolean;
 }
 
@@ -35,18 +36,20 @@ export class CpuTrainer implements Trainer {
   readonly parameters: readonly TrainerParameter[];
   readonly #encoder = new PlanEncoder();
   readonly #maxRows: number;
+  readonly #detachGateInput: boolean;
   readonly #recompute: boolean;
   #native: NativeTrainer | undefined;
   #isStepping = false;
   /** Rows that the buffers have room for. */
   #rowsHeld = 0;
 
-  constructor({ native, config, gates, parameters, maxRows, recompute }: CpuTrainerParts) {
+  constructor({ native, config, gates, parameters, maxRows, detachGateInput, recompute }: CpuTrainerParts) {
     this.#native = native;
     this.config = config;
     this.gates = gates;
     this.parameters = parameters;
     this.#maxRows = maxRows;
+    this.#detachGateInput = detachGateInput;
     this.#recompute = recompute;
     this.details = { ...native.details(), weights: 'float32', gradients: 'float32', recompute };
     this.capabilities = {
@@ -82,7 +85,8 @@ export class CpuTrainer implements Trainer {
   async #run(input: TrainStepInput, signal: AbortSignal | undefined, withGradients: boolean): Promise<TrainStepResult> {
     const native = this.#idle();
     const { config, capabilities, gates } = this;
-    const prepared = validateTrainStep(input, { config, gates, capabilities, maxRows: this.#maxRows });
+    const detachGateInput = this.#detachGateInput;
+    const prepared = validateTrainStep(input, { config, gates, detachGateInput, capabilities, maxRows: this.#maxRows });
     this.#isStepping = true;
     const cancel = () => native.cancel();
     try {

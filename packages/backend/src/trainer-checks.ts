@@ -11,7 +11,7 @@ export function checkWhole(name: string, value: unknown, least: number, most: nu
 export function checkArray(
   name: string,
   array: unknown,
-  type: Int32ArrayConstructor | Float32ArrayConstructor | Uint8ArrayConstructor,
+  type: Int32ArrayConstructor | Float32ArrayConstructor | Float64ArrayConstructor | Uint8ArrayConstructor,
   length: number,
 ): void {
   if (!(array instanceof type)) throw new InvalidArgumentError(`${name} must be of type ${type.name}.`);

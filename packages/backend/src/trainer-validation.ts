@@ -1,5 +1,5 @@
 import { InvalidArgumentError, ShapeMismatchError, UnsupportedError } from '@gateskip/errors';
-import { type GateSet, validateGateSet } from '@gateskip/gate';
+import { branchCount, type GateSet, validateGateSet } from '@gateskip/gate';
 import { type GateAdapter, type ModelConfig, tensorShapes } from '@gateskip/model';
 import { ContextOverflowError } from './context-overflow-error.js';
 import type { Capabilities } from './contract.js';
@@ -57,6 +57,7 @@ function validateLora(config: ModelConfig, lora: NonNullable<TrainerOptions['lor
 export interface TrainerContext {
   readonly config: ModelConfig;
   readonly gates: GateSet | undefined;
+  readonly detachGateInput: boolean;
   readonly capabilities: Pick<Capabilities, 'rules' | 'scorers' | 'kvModes'>;
   readonly maxRows: number;
 }
@@ -143,4 +144,20 @@ function validateTrainPlan(input: TrainStepInput, rows: number, context: Trainer
   const temperature = straightThrough?.temperature;
   if (temperature !== undefined && !(temperature > 0 && Number.isFinite(temperature)))
     throw new InvalidArgumentError(`straightThrough.temperature must be above 0, got ${temperature}.`);
+  if (straightThrough?.savings !== undefined) validateSavings(straightThrough.savings, context);
+}
+
+/** Gradients of scores that are held follow after the backward of all branches: nothing of them can flow further. */
+function validateSavings(savings: Float64Array, { config, gates, detachGateInput }: TrainerContext): void {
+  checkArray('straightThrough.savings', savings, Float64Array, branchCount(config));
+  for (const [branch, saving] of savings.entries()) {
+    if (!(saving >= 0 && Number.isFinite(saving)))
+      throw new InvalidArgumentError(`straightThrough.savings must be 0 or more, branch ${branch} has ${saving}.`);
+  }
+  if (detachGateInput && gates?.spec.position !== 'after') return;
+  throw new UnsupportedError(
+    'A held budget (straightThrough.savings) needs gates before their branch whose input is detached.',
+    'Leave savings out, or load the trainer with detachGateInput.',
+    { got: { position: gates?.spec.position, detachGateInput } },
+  );
 }

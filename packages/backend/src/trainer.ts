@@ -119,6 +119,17 @@ export interface TrainStepInput {
 export interface StraightThroughOptions {
   /** T above 0, in units of the score. Absent: slope 1. */
   readonly temperature?: number;
+  /**
+   * MACs that a skipping row of each branch saves, [2L], above 0. Given, the budget of every segment is held: its
+   * threshold moves with the scores so that the MACs that it saves stay, and the score of every unpinned row gets
+   *
+   *     dL/dscore = slope * (gain - price * saving)
+   *     price     = sum of slope * gain / sum of slope * saving, over the unpinned rows of all such branches of the segment
+   *
+   * with gain = sum_i dL/dy_i * (f_i - s_i) and 0 for a price of 0 / 0. Absent, scores are taught as if the threshold stood still: the
+   * more is kept, the lower is the loss, so all of them rise. Needs gates before their branch whose input is detached.
+   */
+  readonly savings?: Float64Array;
 }
 
 export interface TrainStepResult {

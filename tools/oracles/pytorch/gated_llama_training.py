@@ -40,8 +40,38 @@ def attention(query, own, left, sees, config):
     return mixed.flatten(1)
 
 
+def held_shifts(config, parameters, case):
+    """How far the thresholds of each segment move with the scores, so that the MACs that they save stay: [segments], all 0.
+
+    The budget as a smooth function of scores and shift, F(scores, shift) = 0, solved by one step of Newton from its
+    solution: exact, and so is its derivative.
+    """
+    segments, straight = len(case["segmentLengths"]), case["straightThrough"]
+    free, seen = ~torch.as_tensor(case["plan"]["pinned"]).bool(), []
+    free_case = case | {"straightThrough": {key: value for key, value in straight.items() if key != "savings"}}
+    loss_of(config, parameters, free_case, lambda branch, scores, threshold: seen.append((branch, scores, threshold)))
+    segment = torch.repeat_interleave(torch.arange(segments), torch.as_tensor(case["segmentLengths"]))
+
+    def saved(shift):
+        total = torch.zeros(segments, dtype=torch.float64)
+        for branch, scores, threshold in seen:
+            if threshold is not None:
+                kept = keeps(scores - shift[segment], threshold, straight.get("temperature"))
+                total = total.index_add(0, segment[free], -straight["savings"][branch] * kept[free])
+        return total
+
+    start = torch.zeros(segments, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(saved(start).sum(), start)
+    now = saved(torch.zeros_like(start))
+    return -(now - now.detach()) / slope
+
+
+def keeps(scores, threshold, temperature):
+    return scores if temperature is None else torch.sigmoid((scores - threshold) / temperature)
+
+
 def loss_of(config, parameters, case, observe=None):
-    """Loss, its parts and kept rows [2L, N]; `observe(branch, scores)` sees the scores on the way."""
+    """Loss, its parts and kept rows [2L, N]; `observe(branch, scores, threshold)` sees the scores on the way."""
     p, plan, spec, lora = parameters, case["plan"], case["spec"], case["lora"]
     tokens, lengths = torch.as_tensor(case["tokens"]), case["segmentLengths"]
     count = len(tokens)
@@ -50,6 +80,9 @@ def loss_of(config, parameters, case, observe=None):
     pinned = torch.as_tensor(plan["pinned"]).bool()
     same = (segment[:, None] == segment[None]) & torch.tril(torch.ones(count, count, dtype=torch.bool), -1)
     epsilon = config["rmsNormEpsilon"]
+
+    holds = case["straightThrough"] is not None and "savings" in case["straightThrough"]
+    shift = held_shifts(config, parameters, case)[segment] if holds else 0
 
     def weight(name):
         w = p[name]
@@ -70,9 +103,9 @@ def loss_of(config, parameters, case, observe=None):
         rule, value = plan["rules"][branch], plan["values"][branch]
         x = rms_norm(h, p[f"layers.{layer}.{'attentionNorm' if is_attention else 'mlpNorm'}"], epsilon)
         g = gate_of(branch, x) if asks and spec["position"] == "before" else None
-        if observe is not None and g is not None:
-            observe(branch, g.mean(-1))
         kept, threshold = decide(rule, value, g.mean(-1).detach().float() if g is not None else None, pinned)
+        if observe is not None and g is not None:
+            observe(branch, g.mean(-1), threshold)
         kept_rows.append(kept)
 
         if is_attention:
@@ -98,8 +131,7 @@ def loss_of(config, parameters, case, observe=None):
         s = p.get(f"branches.{branch}.standIn", torch.zeros_like(h[0])).expand_as(h)
         h = h + torch.where(kept[:, None], f, s)
         if case["straightThrough"] is not None and threshold is not None and asks:
-            score, temperature = g.mean(-1), case["straightThrough"].get("temperature")
-            soft = score if temperature is None else torch.sigmoid((score - threshold) / temperature)
+            soft = keeps(g.mean(-1) - shift, threshold, case["straightThrough"].get("temperature"))
             soft = torch.where(pinned, soft.detach(), soft)
             h = h + ((soft - soft.detach())[:, None] * (f - s).detach())
     normed = rms_norm(h, p["outputNorm"], epsilon)

@@ -173,6 +173,14 @@ def main(path):
     add("vector gates after the branch, input not detached", ["gates", "norms"], teach, variant="vector", position="after", multiplies=True, detach=False)
     add("dropped branches: stand-ins, low-rank and norms", ["standIns", "lora", "norms"], teach, variant="scalar", scorer="none",
         rules=["keep", "repeat", "repeat", "keep"], values=[0.0, 0.0, 0.0, 0.0], kv="absent")  # fmt: skip
+    add("budget held: scalar gates, stand-ins, low-rank, teacher", ["gates", "standIns", "lora"], teach, variant="scalar", rules=threshold,
+        values=tuned, straight_through={"temperature": 0.15, "savings": [3.0, 5.5, 2.0, 7.0]})  # fmt: skip
+    add("budget held: hybrid gates multiply, quantile, density, one branch keeps", ["gates", "standIns"],
+        teach | {"gates": sparsity | {"kind": "density", "density": 0.75}}, variant="hybrid", multiplies=True,
+        rules=["quantile", "keep", "quantile", "quantile"], values=[0.3125, 0, 0.4375, 0.3125],
+        straight_through={"temperature": 0.2, "savings": [3.0, 5.5, 2.0, 0.0]})  # fmt: skip
+    add("budget held: shared mlp gates, fraction, slope 1", ["gates", "standIns", "norms"], follow, variant="mlp", sharing="shared",
+        rules=["fraction"] * BRANCHES, values=[0.5] * BRANCHES, straight_through={"savings": [1.0, 2.0, 3.0, 4.0]})  # fmt: skip
     fixture = {
         "tokens": TOKENS, "segmentLengths": LENGTHS, "lora": LORA,
         "groups": {group: {key: encode(tensor, "<f2") for key, tensor in tensors.items()} for group, tensors in fixed.items()},
@@ -187,7 +195,7 @@ def main(path):
 def scores_of(config, parameters, case, branch):
     seen = {}
     with torch.no_grad():
-        loss_of(config, parameters, case, observe=lambda index, scores: seen.__setitem__(index, scores))
+        loss_of(config, parameters, case, observe=lambda index, scores, _: seen.__setitem__(index, scores))
     return seen[branch][~torch.as_tensor(PINNED).bool()]
 
 

@@ -69,6 +69,8 @@ void TrainStep::gateUpstream(size_t branch, const BranchTape& tape, float* dOutp
   const float* mapped = isMapped ? standIns_.forward(branch, normed_.data(), allRows_.data(), rows_) : nullptr;
   const float* vector = standsIn() ? model_.gates.standIns[branch].value : nullptr;
   const bool weighs = multiplies();
+  HeldScores* held = hasScores && request_->savings != nullptr ? &heldScores_[branch] : nullptr;
+  if (held != nullptr) held->slopes.resize(rows_);
   forRows(pool_, rows_, 16, [&](size_t row, size_t thread) {
     const float* dy = dStream_.data() + row * hiddenStride_;
     const float* f = tape.output.data() + tape.slots[row] * hiddenStride_;
@@ -82,6 +84,7 @@ void TrainStep::gateUpstream(size_t branch, const BranchTape& tape, float* dOutp
     }
     if (!hasScores) return;
     dScores[row] = 0;
+    if (held != nullptr) held->slopes[row] = 0;
     if (request_->plan.pinned != nullptr && request_->plan.pinned[row] != 0) return;
     // What keeping the row adds less what skipping it adds.
     const float* instead = isMapped ? mapped + row * hiddenStride_ : vector;
@@ -90,7 +93,9 @@ void TrainStep::gateUpstream(size_t branch, const BranchTape& tape, float* dOutp
       const float added = weighs ? factors(tape, row)[width == 1 ? 0 : i] * f[i] : f[i];
       gain[i] = instead == nullptr ? added : added - instead[i];
     }
-    dScores[row] = surrogateSlope(tape.gate.scores[row], tape.threshold, request_->temperature) * train_.dot(dy, gain, d_);
+    const double slope = surrogateSlope(tape.gate.scores[row], tape.threshold, request_->temperature);
+    dScores[row] = slope * train_.dot(dy, gain, d_);
+    if (held != nullptr) held->slopes[row] = slope * request_->savings[branch];
   });
   if (isRegularised(branch)) gateLoss(tape, dOutput);
 }
@@ -105,6 +110,12 @@ const float* TrainStep::gateBackward(size_t branch, const BranchTape& tape) {
   std::vector<double> dScores(hasScores ? rows_ : 0);
   float* dOutput = dGateOutput_.data();
   gateUpstream(branch, tape, dOutput, dScores, hasScores);
+  const bool isHeld = hasScores && request_->savings != nullptr;
+  if (isHeld) {
+    heldScores_[branch].gains = std::move(dScores);
+    // What the scores get follows when the price is known; the output has its own.
+    if (!multiplies() && !isRegularised(branch)) return nullptr;
+  }
   const float* input = normed_.data();
   AlignedBuffer<float> outputs;
   if (model_.gates.after) {
@@ -114,7 +125,7 @@ const float* TrainStep::gateBackward(size_t branch, const BranchTape& tape) {
     input = copy;
   }
   float* dInput = model_.options.detachGateInput ? nullptr : dGateInput_.data();
-  gates_.backward(branch, input, rows_, tape.gate, dOutput, hasScores ? dScores.data() : nullptr, dInput);
+  gates_.backward(branch, input, rows_, tape.gate, dOutput, hasScores && !isHeld ? dScores.data() : nullptr, dInput);
   return dInput;
 }
 

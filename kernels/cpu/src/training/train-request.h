@@ -51,7 +51,8 @@ struct TrainRequest {
   const int32_t* segmentStart = nullptr;
   StepPlan plan{};
   bool straightThrough = false;
-  double temperature = 0;  // 0: slope 1
+  double temperature = 0;           // 0: slope 1
+  const double* savings = nullptr;  // [2L]: MACs that a skip saves; null: budgets are not held
   const int32_t* lossRows = nullptr;
   size_t lossRowCount = 0;
   const int32_t* wantedRows = nullptr;

@@ -68,6 +68,7 @@ void TrainStep::run(TrainRequest& request) {
     if (!keepsTapes) forwardBranch(branch, input, shared_, true);
     backwardBranch(branch, input, keepsTapes ? tapes_[branch] : shared_);
   }
+  if (request.savings != nullptr) holdBudgets();
   embeddingBackward();
 }
 
@@ -93,6 +94,7 @@ bool TrainStep::trainsBelow(size_t branch) const {
 void TrainStep::begin() {
   rows_ = request_->rows;
   segmentEnds_.clear();
+  heldScores_.assign(request_->savings == nullptr ? 0 : branches_, {});
   allRows_.resize(rows_);
   for (size_t row = 0; row < rows_; ++row) {
     allRows_[row] = static_cast<uint32_t>(row);

@@ -27,6 +27,12 @@ struct BranchTape {
   AlignedBuffer<float> mlpGate, mlpUp;  // [computed, ff]
 };
 
+// Gradients of a branch's scores that wait for the price of a MAC.
+struct HeldScores {
+  std::vector<double> gains;   // [N]: slope times what keeping the row is worth; empty: none
+  std::vector<double> slopes;  // [N]: slope times what skipping it saves
+};
+
 // K (rotated) and V of one layer's rows and what flows back into them: [N, kv] each.
 struct LayerKeyValues {
   AlignedBuffer<float> key, value, dKey, dValue;
@@ -70,6 +76,9 @@ class TrainStep {
   const float* gateBackward(size_t branch, const BranchTape& tape);
   void gateUpstream(size_t branch, const BranchTape& tape, float* dOutput, std::vector<double>& dScores, bool hasScores);
   double gateLoss(const BranchTape& tape, float* dOutput) const;
+  // held-budget.cc
+  void holdBudgets();
+  std::vector<double> segmentPrices() const;
   void standInBackward(size_t branch, const BranchTape& tape);
   // dStandIn: of the rows that skip, in their order, or null; is written to.
   void normBackward(const float* input, const Parameter& weight, const BranchTape& tape, size_t slots, const float* dGateInput, float* dStandIn);
@@ -127,6 +136,7 @@ class TrainStep {
   AlignedBuffer<float> logits_, headNormed_, dHeadNormed_;
   std::vector<AlignedBuffer<float>> rowScratch_;  // by thread, [d]
   std::vector<float> rowScales_;
+  std::vector<HeldScores> heldScores_;         // [2L], of the branches that had any
   std::vector<float> scores_;
   std::vector<uint8_t> runs_;
 };

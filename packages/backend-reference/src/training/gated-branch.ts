@@ -6,6 +6,7 @@ import { skippedRows } from '../ops/skipped-rows.js';
 import { standInOf } from '../ops/stand-in.js';
 import type { Pacer } from '../pacer.js';
 import { regularise } from './gate-regulariser.js';
+import type { HeldScores } from './held-budget.js';
 import { rmsNormBackward } from './rms-norm-backward.js';
 import { skipThreshold } from './skip-threshold.js';
 import { standInMapBackward } from './stand-in-map-backward.js';
@@ -39,6 +40,7 @@ export class GatedBranch {
   readonly #prepared: PreparedTrainStep;
   readonly #pacer: Pacer;
   readonly #pinned: Uint8Array;
+  #held: HeldScores | undefined;
 
   constructor(index: number, sublayer: Sublayer, model: TrainingModel, input: TrainStepInput, prepared: PreparedTrainStep, pacer: Pacer) {
     this.#index = index;
@@ -140,6 +142,18 @@ export class GatedBranch {
     }
   }
 
+  /** Gradients of the scores that wait for the price of a MAC; there after `backward` where budgets are held. */
+  get held(): HeldScores | undefined {
+    return this.#held;
+  }
+
+  /** @param scores gradient of the loss with respect to this branch's scores: [N] */
+  scoreBackward({ gate }: HeldScores, score: Float64Array): void {
+    const { spec, parameters, gradients } = this.#model.gates!;
+    if (gradients === undefined) return;
+    gateBackward(spec, parameters[this.#index]!, gate.saved, { score }, { into: gradients[this.#index]!, detachInput: true });
+  }
+
   /** Gradients of the gate's arrays; returns that of its input, [N, d], where it is not detached. */
   #gateBackward(tape: BranchTape, dStream: readonly Float64Array[]): Float64Array | undefined {
     const { gates, detachGateInput } = this.#model;
@@ -155,15 +169,17 @@ export class GatedBranch {
     const { width } = gate;
     const rows = dStream.length;
     const output = this.multiplies || this.#isRegularised ? new Float64Array(rows * width) : undefined;
-    const score = this.#isSurrogate && tape.threshold !== undefined ? new Float64Array(rows) : undefined;
+    const gains = this.#isSurrogate && tape.threshold !== undefined ? new Float64Array(rows) : undefined;
+    const saving = this.#input.straightThrough?.savings?.[this.#index];
+    const slopes = new Float64Array(rows);
     for (const [row, dy] of dStream.entries()) {
       if (this.multiplies && tape.skipped[row] === 0) {
         const f = tape.outputs[row]!;
         for (let i = 0; i < dy.length; i++) output![row * width + (width === 1 ? 0 : i)]! += dy[i]! * f[i]!;
       }
-      if (score !== undefined && this.#pinned[row] === 0) {
-        const slope = surrogateSlope(gate.score[row]!, tape.threshold!, this.#input.straightThrough!.temperature);
-        score[row] = slope * this.#gainOfKeeping(tape, row, dy);
+      if (gains !== undefined && this.#pinned[row] === 0) {
+        slopes[row] = surrogateSlope(gate.score[row]!, tape.threshold!, this.#input.straightThrough!.temperature);
+        gains[row] = slopes[row]! * this.#gainOfKeeping(tape, row, dy);
       }
     }
     if (this.#isRegularised) {
@@ -171,7 +187,8 @@ export class GatedBranch {
       const { gradient } = regularise(regulariser, gate, this.#prepared.regularised.length);
       for (let i = 0; i < gradient.length; i++) output![i]! += regulariser.weight * gradient[i]!;
     }
-    return { ...(output && { output }), ...(score && { score }) };
+    if (gains !== undefined && saving !== undefined) this.#held = { gate, gains, saved: slopes.map((slope) => slope * saving) };
+    return { ...(output && { output }), ...(gains && saving === undefined && { score: gains }) };
   }
 
   /** dL/dy · (what keeping the row adds - what skipping it adds) */

@@ -62,7 +62,8 @@ export class ReferenceTrainer implements Trainer {
   async #run(input: TrainStepInput, signal: AbortSignal | undefined, withGradients: boolean): Promise<TrainStepResult> {
     const model = this.#idle();
     const { config, capabilities, gates } = this;
-    const prepared = validateTrainStep(input, { config, gates, capabilities, maxRows: this.#maxRows });
+    const { detachGateInput } = model;
+    const prepared = validateTrainStep(input, { config, gates, detachGateInput, capabilities, maxRows: this.#maxRows });
     this.#isStepping = true;
     try {
       return await runTrainStep(model, input, prepared, new Pacer(signal), withGradients);

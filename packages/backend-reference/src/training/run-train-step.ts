@@ -4,6 +4,7 @@ import { rmsNorm } from '../ops/rms-norm.js';
 import type { Pacer } from '../pacer.js';
 import { attentionSublayer } from './attention-sublayer.js';
 import { type BranchTape, GatedBranch } from './gated-branch.js';
+import { holdBudgets } from './held-budget.js';
 import type { LayerKeyValues } from './key-values.js';
 import { layerAtStrength } from './layer-at-strength.js';
 import { mlpSublayer } from './mlp-sublayer.js';
@@ -88,6 +89,7 @@ class TrainStep {
       delete tapes[index];
       delete inputs[index];
     }
+    if (this.#withGradients && this.#input.straightThrough?.savings) holdBudgets(branches, this.#prepared.segmentStart);
     if (this.#withGradients) this.#embeddingBackward();
     return result;
   }

@@ -22,6 +22,7 @@ const model = tinyModel();
 const { vocabularySize } = model.config;
 const BRANCHES = branchCount(model.config);
 const THRESHOLDS = planOf(new Array<Rule>(BRANCHES).fill('threshold'), new Array<number>(BRANCHES).fill(0.5));
+const HELD = { straightThrough: { temperature: 0.2, savings: Float64Array.from({ length: BRANCHES }, (_, branch) => 2 + branch) } };
 const CURVED = { straightThrough: { temperature: 0.2 } };
 
 const rule = fc.oneof(
@@ -98,8 +99,13 @@ describe('laws of training', () => {
     );
   });
 
-  it.each<KvMode>(['project', 'absent', 'alias'])('runs branches again for the same bits, kv %s', async (kv) => {
-    const input = stepInput(model, { ...THRESHOLDS, kv }, teacherLoss(vocabularySize, 4, 0.25), CURVED);
+  it.each([
+    ['project', CURVED],
+    ['absent', CURVED],
+    ['alias', CURVED],
+    ['project', HELD],
+  ] as const)('runs branches again for the same bits, kv %s', async (kv, surrogate) => {
+    const input = stepInput(model, { ...THRESHOLDS, kv }, teacherLoss(vocabularySize, 4, 0.25), surrogate);
     const results = [];
     for (const recompute of [false, true]) {
       const trainer = await trainerOf({ recompute, gates: randomGates(model, { variant: 'vector', multiplies: true }) });
@@ -125,14 +131,37 @@ describe('laws of training', () => {
     expect(gradientsOf(trainer)).toEqual(once);
   });
 
-  it('keeps packed segments apart: together they are the sum of each alone over the same divisor', async () => {
+  it('holds the budget of every segment: what its scores get adds up to nothing', async () => {
+    // Gates of one bias alone: its gradient is the sum over rows of what scores get, times a slope that all share.
+    const gates = randomGates(model, { variant: 'scalar', multiplies: false });
+    for (const { weight, bias } of gates.gates) {
+      weight.fill(0);
+      bias.fill(0);
+    }
+    const sumOf = async (surrogate: Pick<TrainStepInput, 'straightThrough'>) => {
+      const trainer = await trainerOf({ gates, trainable: ['gates'] });
+      await trainer.step(stepInput(model, THRESHOLDS, teacherLoss(vocabularySize, 4, 0.25), surrogate));
+      const slopes = trainer.parameters.filter(({ name }) => name.endsWith('.bias')).map(({ gradient }) => gradient[0]!);
+      return { sum: slopes.reduce((sum, slope) => sum + slope, 0), most: Math.max(...slopes.map(Math.abs)) };
+    };
+    const held = await sumOf(HELD);
+    expect(held.most).toBeGreaterThan(1e-3);
+    expect(Math.abs(held.sum)).toBeLessThan(1e-13 * held.most);
+    const free = await sumOf(CURVED);
+    expect(Math.abs(free.sum)).toBeGreaterThan(1e-3 * free.most);
+  });
+
+  it.each([
+    ['thresholds that stand still', CURVED],
+    ['budgets that are held', HELD],
+  ])('keeps packed segments apart, with %s: together they are the sum of each alone over the same divisor', async (_, surrogate) => {
     const whole = stepInput(model, THRESHOLDS, {
       ...teacherLoss(vocabularySize, 4, 0.25),
       gates: { kind: 'l2', weight: 0.5 },
     });
     const { teacher, rowWeights } = whole.loss;
     const together = await trainerOf();
-    const { loss } = await together.step({ ...whole, ...CURVED });
+    const { loss } = await together.step({ ...whole, ...surrogate });
     const apart = await trainerOf();
     const divisor = rowWeights!.reduce((sum, weight) => sum + weight, 0);
     let sum = 0;
@@ -156,7 +185,7 @@ describe('laws of training', () => {
         segmentLengths: Int32Array.of(length),
         plan: { ...THRESHOLDS, pinned: cut(THRESHOLDS.pinned!) },
         loss: part,
-        ...CURVED,
+        ...surrogate,
       };
       sum += (await apart.step(input)).loss;
       start += length;

@@ -24,7 +24,7 @@ interface VectorCase {
   readonly gates: string | null;
   readonly spec: GateSpec | null;
   readonly plan: { scorer: Scorer; rules: Rule[]; values: number[]; kv: KvMode; pinned: number[] };
-  readonly straightThrough: StraightThroughOptions | null;
+  readonly straightThrough: { readonly temperature?: number; readonly savings?: readonly number[] } | null;
   readonly detachGateInput: boolean;
   readonly loss: {
     readonly rowWeights?: readonly number[];
@@ -74,6 +74,10 @@ function gatesOf({ gates, spec, config }: VectorCase): GateSet | undefined {
   };
 }
 
+function surrogateOf({ savings, ...rest }: NonNullable<VectorCase['straightThrough']>): StraightThroughOptions {
+  return { ...rest, ...(savings && { savings: Float64Array.from(savings) }) };
+}
+
 function lossOf({ rowWeights, crossEntropy, teacher, gates }: VectorCase['loss']): TrainLoss {
   return {
     ...(rowWeights && { rowWeights: Float32Array.from(rowWeights) }),
@@ -109,7 +113,7 @@ describe.each([false, true])('training steps agree with PyTorch (recompute: %s)'
       tokens: Int32Array.from(fixture.tokens),
       segmentLengths: Int32Array.from(fixture.segmentLengths),
       plan: { ...plan, values: Float32Array.from(plan.values), pinned: Uint8Array.from(plan.pinned) },
-      ...(vector.straightThrough && { straightThrough: vector.straightThrough }),
+      ...(vector.straightThrough && { straightThrough: surrogateOf(vector.straightThrough) }),
       loss: lossOf(vector.loss),
       want: { keptRows: true },
     });

@@ -38,6 +38,8 @@ describe('a trainer refuses', () => {
     ['to repeat a branch', { plan: planOf(['repeat', 'keep', 'keep', 'keep'], [2, 0, 0, 0]) }, 'GS_UNSUPPORTED'],
     ['to exit', { plan: planOf(['exit' as Rule, 'keep', 'keep', 'keep'], [0, 0, 0, 0]) }, 'GS_UNSUPPORTED'],
     ['a temperature of 0', { straightThrough: { temperature: 0 } }, 'GS_INVALID_ARGUMENT'],
+    ['savings of other branches', { straightThrough: { savings: new Float64Array(3) } }, 'GS_SHAPE_MISMATCH'],
+    ['negative savings', { straightThrough: { savings: new Float64Array(4).fill(-1) } }, 'GS_INVALID_ARGUMENT'],
     ['no loss at all', { loss: {} }, 'GS_INVALID_ARGUMENT'],
     ['negative row weights', { loss: { ...entropy, rowWeights: new Float32Array(ROWS).fill(-1) } }, 'GS_INVALID_ARGUMENT'],
     [

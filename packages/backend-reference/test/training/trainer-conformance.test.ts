@@ -59,6 +59,12 @@ const MUTANTS: readonly (readonly [string, RegExp, Mutation])[] = [
   ['kv mode absent where alias is asked', /kv alias/, { input: (i) => ({ ...i, plan: { ...i.plan, kv: 'absent' } }) }],
   ['no surrogate', /kv project/, { input: ({ straightThrough: _, ...i }) => i }],
   ['another temperature', /kv project/, { input: (i) => ({ ...i, straightThrough: { temperature: 0.11 } }) }],
+  ['a budget that is not held', /budget held, scalar/, { input: (i) => ({ ...i, straightThrough: { temperature: 0.1 } }) }],
+  [
+    'a budget that is held with one saving for all branches',
+    /budget held, scalar/,
+    { input: (i) => ({ ...i, straightThrough: { temperature: 0.1, savings: i.straightThrough!.savings!.map(() => 1) } }) },
+  ],
   ['a surrogate that nobody asked for', /random|plain/, { input: (i) => ({ ...i, straightThrough: { temperature: 0.1 } }) }],
   ['stand-ins forgotten', /dropped branches/, { input: (i) => ({ ...i, plan: { ...i.plan, standIns: false } }) }],
   [

@@ -163,6 +163,12 @@ async function refuse(options: TrainerConformanceOptions): Promise<string | unde
     ],
     ['no loss', { loss: {} }, 'GS_INVALID_ARGUMENT'],
     ['a temperature of 0', { straightThrough: { temperature: 0 } }, 'GS_INVALID_ARGUMENT'],
+    [
+      'savings that are no numbers',
+      { straightThrough: { savings: repeated.map(() => Number.NaN) as unknown as Float64Array } },
+      'GS_INVALID_ARGUMENT',
+    ],
+    ['savings of too few branches', { straightThrough: { savings: new Float64Array(1) } }, 'GS_SHAPE_MISMATCH'],
   ];
   for (const [what, change, code] of bad) {
     await refused(what, trainer.step({ ...input, ...change }), code);

@@ -18,6 +18,8 @@ export interface TrainerScenario {
   readonly rule?: Rule;
   readonly kv?: KvMode;
   readonly temperature?: number | 'none';
+  /** Whether the budget of every segment is held; see `StraightThroughOptions.savings`. Default not. */
+  readonly holdsBudget?: boolean;
   readonly loraStrength?: number;
   /** Of the maps that stand-ins have; default none. */
   readonly standInRank?: number;
@@ -93,6 +95,18 @@ export const TRAINER_SCENARIOS: readonly TrainerScenario[] = [
       detachGateInput: false,
       rule: 'threshold',
       temperature: 0.2,
+      loss: variant === 'hybrid' ? 'density' : 'teacher',
+    }),
+  ),
+  ...(['scalar', 'mlp', 'hybrid'] as const).map(
+    (variant): TrainerScenario => ({
+      name: `budget held, ${variant} gates`,
+      spec: { variant, multiplies: variant === 'hybrid' },
+      trainable: ['gates', 'standIns', 'lora'],
+      lora: MATRICES,
+      rule: variant === 'mlp' ? 'quantile' : 'threshold',
+      temperature: 0.1,
+      holdsBudget: true,
       loss: variant === 'hybrid' ? 'density' : 'teacher',
     }),
   ),
@@ -213,7 +227,10 @@ export async function trainerInput(scenario: TrainerScenario, oracle: Trainer): 
     segmentLengths: Int32Array.from(SEGMENTS),
     plan,
     ...(scenario.temperature !== undefined && {
-      straightThrough: scenario.temperature === 'none' ? {} : { temperature: scenario.temperature },
+      straightThrough: {
+        ...(scenario.temperature !== 'none' && { temperature: scenario.temperature }),
+        ...(scenario.holdsBudget && { savings: Float64Array.from({ length: branches }, (_, branch) => 1 + ((branch * 5) % 7)) }),
+      },
     }),
     loss: lossOf(scenario, config.vocabularySize),
   };

@@ -43,7 +43,7 @@ export function parseRecipe(value: unknown): TrainingRecipe {
     pinnedTokens: all.whole('pinnedTokens', 0, 15),
     protectedBranches: protectedBranches === 'ends' ? 'ends' : all.numbers('protectedBranches', 0, MOST_BRANCHES - 1, MOST_BRANCHES, true),
     skip: readSkip(all.object('skip')),
-    ...(straightThrough && { straightThrough: { temperature: straightThrough.positive('temperature', 100) } }),
+    ...(straightThrough && { straightThrough: readStraightThrough(straightThrough) }),
     loss: readLoss(all.object('loss')),
     optimizer: readOptimizer(all.object('optimizer')),
     batch: { rows: batch.whole('rows', 16, 65_536), accumulate: batch.whole('accumulate', 1, 4096) },
@@ -57,7 +57,7 @@ export function parseRecipe(value: unknown): TrainingRecipe {
     checkpointSeconds: all.number('checkpointSeconds', 0, 86_400),
     lossAbove: all.positive('lossAbove', 1e9),
   };
-  for (const each of [straightThrough, batch, heldOut, all]) each?.end();
+  for (const each of [batch, heldOut, all]) each.end();
   checkTogether(recipe, all);
   return recipe;
 }
@@ -154,6 +154,15 @@ function readOptimizer(fields: Fields): OptimizerRecipe {
   rates.end();
   fields.end();
   return optimizer;
+}
+
+function readStraightThrough(fields: Fields): NonNullable<TrainingRecipe['straightThrough']> {
+  const straightThrough = {
+    temperature: fields.positive('temperature', 100),
+    ...(fields.has('holdsBudget') && { holdsBudget: fields.truth('holdsBudget') }),
+  };
+  fields.end();
+  return straightThrough;
 }
 
 /** Rules between fields. */

@@ -101,7 +101,11 @@ export interface TrainingRecipe {
   readonly protectedBranches: 'ends' | readonly number[];
   readonly skip: SkipRecipe;
   /** How the choice to skip is trained; absent: not at all. */
-  readonly straightThrough?: { readonly temperature: number };
+  readonly straightThrough?: {
+    readonly temperature: number;
+    /** Scores get the gradient of a loss whose threshold moves with them, so that the budget of every text stays. Absent: it stands still. */
+    readonly holdsBudget?: boolean;
+  };
   readonly loss: {
     /** Divergence from the dense model: its `count` likeliest tokens and the mass of all others. */
     readonly teacher?: { readonly weight: number; readonly count: number };

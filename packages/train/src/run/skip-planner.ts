@@ -93,6 +93,11 @@ export class SkipPlanner {
     };
   }
 
+  /** MACs that a skipping row saves in each branch of a micro-batch: [2L]. */
+  savings(segmentLengths: Int32Array): Float64Array {
+    return branchSavings(this.options.config, this.options.kv, this.options.standInMacs, segmentLengths);
+  }
+
   /** The model with its gates off. */
   densePlan(): Plan {
     return densePlan(this.#rules.length);
@@ -117,7 +122,7 @@ export class SkipPlanner {
   count(result: TrainStepResult, plan: Plan, segmentLengths: Int32Array): void {
     const { scores } = result;
     if (!scores) return;
-    const savings = branchSavings(this.options.config, this.options.kv, this.options.standInMacs, segmentLengths);
+    const savings = this.savings(segmentLengths);
     const rows = scores.length / savings.length;
     for (const [branch, rule] of this.#rules.entries()) {
       if (rule === 'keep') continue;

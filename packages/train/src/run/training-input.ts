@@ -1,8 +1,9 @@
-import type { TrainLoss, TrainStepInput } from '@gateskip/backend';
+import type { StraightThroughOptions, TrainLoss, TrainStepInput } from '@gateskip/backend';
 import { ShapeMismatchError } from '@gateskip/errors';
 import type { Plan } from '@gateskip/gate';
 import type { MicroBatch, Teacher, TeacherRows } from '../data/training-text.js';
 import type { TrainingRecipe } from '../recipes/recipe.js';
+import type { SkipPlanner } from './skip-planner.js';
 
 /** A micro-batch with what the dense model says of it. */
 export interface TaughtBatch {
@@ -55,7 +56,7 @@ export function trainingInput(
   plan: Plan,
   recipe: Pick<TrainingRecipe, 'loss' | 'straightThrough' | 'batch'>,
   divisor: number,
-  wantsScores: boolean,
+  planner: Pick<SkipPlanner, 'wantsScores' | 'savings'>,
 ): TrainStepInput {
   const { batch, teacher } = taught;
   const { loss, straightThrough } = recipe;
@@ -72,9 +73,23 @@ export function trainingInput(
     segmentLengths: batch.segmentLengths,
     plan,
     // Where nothing can skip, skipped rows need no computing.
-    ...(straightThrough && skips && { straightThrough }),
+    ...(straightThrough && skips && { straightThrough: surrogate(straightThrough, planner, batch) }),
     loss: parts,
-    want: { scores: wantsScores },
+    want: { scores: planner.wantsScores },
+  };
+}
+
+function surrogate(
+  { temperature, holdsBudget }: NonNullable<TrainingRecipe['straightThrough']>,
+  planner: Pick<SkipPlanner, 'savings'>,
+  { segmentLengths }: MicroBatch,
+): StraightThroughOptions {
+  return {
+    temperature,
+    ...(holdsBudget && {
+      // A stand-in may cost a small branch more than the branch.
+      savings: planner.savings(segmentLengths).map((saving) => Math.max(0, saving)),
+    }),
   };
 }
 

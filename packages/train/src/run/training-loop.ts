@@ -119,7 +119,7 @@ async function update(request: LoopRequest): Promise<StepReport> {
       const budget = drawBudget(recipe.skip, recipe.seed, state.progress, state.step, index);
       const { segmentLengths } = one.batch;
       const plan = planner.plan(budget, segmentLengths);
-      const result = await trainer.step(trainingInput(one, plan, recipe, divisor, planner.wantsScores), signal);
+      const result = await trainer.step(trainingInput(one, plan, recipe, divisor, planner), signal);
       planner.observe(result, plan, segmentLengths, budget);
       sums.loss += result.loss;
       for (const [name, value] of Object.entries(result.parts)) sums.parts[name] = (sums.parts[name] ?? 0) + (value as number);
