@@ -186,4 +186,10 @@ function checkTogether(recipe: TrainingRecipe, fields: Fields): void {
     refuse('straightThrough', 'Static gates have neither "straightThrough" nor "loss.gates".', skip.rule);
   if (gates.start === 'random' && gates.position === 'after' && straightThrough)
     refuse('gates.position', 'Gates behind their branch know too late to skip: no "straightThrough".', 'after');
+  if (straightThrough?.holdsBudget && (skip.rule !== 'global-threshold' || !recipe.detachGateInput))
+    refuse(
+      'straightThrough.holdsBudget',
+      '"holdsBudget" needs one threshold for all branches (rule global-threshold) and "detachGateInput".',
+      true,
+    );
 }

@@ -87,7 +87,13 @@ describe('runnerTeacher', () => {
       expect(rows.count).toBe(Math.min(count, vocabularySize));
       const input = { tokens: sequence.tokens, segmentLengths: Int32Array.of(30), plan, loss: { teacher: { ...rows, weight: 1 } } };
       const capabilities = { rules: ['keep'], scorers: ['none'], kvModes: ['project'] } as const;
-      const checked = validateTrainStep(input, { config: model.config, gates: undefined, capabilities, maxRows: 30 });
+      const checked = validateTrainStep(input, {
+        config: model.config,
+        gates: undefined,
+        detachGateInput: true,
+        capabilities,
+        maxRows: 30,
+      });
       expect(checked.lossRows.length).toBe(30);
       if (count >= vocabularySize) expect([...rows.tailMass]).toEqual(Array(30).fill(0));
       await teacher.close();

@@ -44,6 +44,7 @@ describe('recipes', () => {
     ['skip.draw', 'normal'],
     ['skip.rule', 'static'],
     ['straightThrough.temperature', 0],
+    ['straightThrough.holdsBudget', 1],
     ['loss.teacher.count', 2000],
     ['loss.teacher', undefined],
     ['optimizer.rates.gates', 11],
@@ -76,6 +77,12 @@ describe('recipes', () => {
     expect(() => parseRecipe(changed('skip.drop', { branches: [3] }))).toThrow(RecipeInvalidError);
     expect(() => parseRecipe(changed('trainable', ['gates', 'standIns', 'lora'], 'repair'))).toThrow(RecipeInvalidError);
     expect(() => parseRecipe(changed('skip.drop', undefined, 'repair'))).toThrow(RecipeInvalidError);
+    for (const [path, value] of [
+      ['skip.rule', 'branch-quantile'],
+      ['detachGateInput', false],
+    ] as const)
+      expect(() => parseRecipe(changed(path, value, 'minutes'))).toThrow('"holdsBudget" needs one threshold');
+    expect(parseRecipe(changed('straightThrough.holdsBudget', undefined)).straightThrough).toEqual({ temperature: 0.1 });
     expect(parseRecipe(changed('skip.drop', { branches: [3, 6] }, 'repair')).skip.drop).toEqual({ branches: [3, 6] });
   });
 
