@@ -53,3 +53,7 @@ export type { ChatMessage, ChatModel, RenderChatOptions } from './template/rende
 export { renderChat } from './template/render-chat.js';
 export { tensorShapes } from './tensor-names.js';
 export type { Tokenizer } from './tokenizer/tokenizer.js';
+export { ModelExistsError, ModelNotWritableError } from './write/errors.js';
+export type { WriteProgress, WrittenModelType } from './write/form-writer.js';
+export type { ModelWriter, WriteModelOptions } from './write/write-model.js';
+export { prepareModelWriter, writeModel } from './write/write-model.js';

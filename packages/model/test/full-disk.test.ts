@@ -5,9 +5,10 @@ import { smallDisk } from '@gateskip/test-support/small-disk';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { entryFolder } from '../src/source/cache.js';
 import { FakeHub, sha256 } from './support/fake-hub.js';
-import { testFolder } from './support/folder.js';
+import { testFolder, writeTestFile } from './support/folder.js';
 import { bundleProcess, OwnProcess, removeBundle } from './support/own-process.js';
 import type { ListedFile, Step } from './support/source-process.js';
+import { tinyGguf } from './support/tiny-gguf.js';
 import { buildWheel } from './support/zip-bytes.js';
 
 const kib = 1024;
@@ -200,5 +201,17 @@ describe('a disk', () => {
     });
     expect(after.filter((file) => file.name !== 'filler')).toEqual(before);
     expect(last).toBeNull();
+  });
+
+  it('that is too small for a model is refused before anything is written', async () => {
+    const source = writeTestFile(folder, tinyGguf());
+    const steps: Step[] = [{ do: 'model', source, path: join(place, 'new.gguf') }, list()];
+    const [error, files] = await onDisk(128 * kib, steps).outcomes<[DiskFull, ListedFile[]]>();
+    expect(error).toMatchObject({
+      code: 'GS_DISK_FULL',
+      remedy: expect.stringContaining('narrower type'),
+      fields: { neededBytes: expect.any(Number), freeBytes: expect.any(Number) },
+    });
+    expect(files).toEqual([]);
   });
 });

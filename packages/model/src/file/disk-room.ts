@@ -17,11 +17,11 @@ export async function freeBytesOf(folder: string): Promise<number | undefined> {
  * Refuses to begin what cannot end: `neededBytes` for `path`, whose folder exists.
  * @throws DiskFullError
  */
-export async function checkRoom(path: string, neededBytes: number): Promise<void> {
+export async function checkRoom(path: string, neededBytes: number, remedy?: string): Promise<void> {
   if (neededBytes <= 0) return;
   const freeBytes = await freeBytesOf(dirname(path));
   if (freeBytes !== undefined && freeBytes < neededBytes + marginBytes)
-    throw new DiskFullError(path, undefined, { neededBytes, freeBytes });
+    throw new DiskFullError(path, undefined, { neededBytes, freeBytes, ...(remedy !== undefined && { remedy }) });
 }
 
 /**

@@ -23,7 +23,7 @@ const longArray = 1024;
 
 /** Reads and checks the header of an open GGUF file. */
 export async function readGgufHeader(path: string, file: FileHandle, fileBytes: number): Promise<GgufHeader> {
-  const { bytes, header } = await walkFile(path, file, fileBytes);
+  const { bytes, header } = await walkGgufFile(path, file, fileBytes);
   const values = new Map<string, unknown>();
   const tables = new Map<string, Buffer>();
   for (const [key, value] of header.values) {
@@ -55,7 +55,12 @@ export async function readGgufHeader(path: string, file: FileHandle, fileBytes: 
   };
 }
 
-async function walkFile(path: string, file: FileHandle, fileBytes: number): Promise<{ bytes: Buffer; header: WalkedHeader }> {
+/** The header as positions, and the bytes that they are positions in. */
+export async function walkGgufFile(
+  path: string,
+  file: FileHandle,
+  fileBytes: number,
+): Promise<{ readonly bytes: Buffer; readonly header: WalkedHeader }> {
   for (const limit of [firstReadBytes, maxHeaderBytes]) {
     const bytes = Buffer.alloc(Math.min(limit, fileBytes));
     let filled = 0;

@@ -13,8 +13,11 @@ const perLayer: Readonly<Record<string, string>> = {
   'ffn_up.weight': 'mlpUp',
   'ffn_down.weight': 'mlpDown',
 };
+/** Every Llama GGUF has it, and no safetensors checkpoint. */
+export const ggufEmbeddingName = 'token_embd.weight';
+
 const whole: Readonly<Record<string, string>> = {
-  'token_embd.weight': 'tokenEmbedding',
+  [ggufEmbeddingName]: 'tokenEmbedding',
   'output_norm.weight': 'outputNorm',
   'output.weight': 'output',
 };

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '@gateskip/errors';
 import { writeFileAtomically } from '../file/write-atomic.js';
+import { encodeSafetensorsHeader, headBytes } from './encode-header.js';
 
 /** One tensor to write. `bytes` are little-endian, row-major. */
 export interface SafetensorsTensor {
@@ -17,25 +18,13 @@ export async function writeSafetensors(
   tensors: ReadonlyMap<string, SafetensorsTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const header: Record<string, unknown> = Object.create(null);
-  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
-  const names = [...tensors.keys()].sort();
-  const parts: Uint8Array[] = [];
-  let at = 0;
-  for (const name of names) {
-    const { type, shape, bytes } = tensors.get(name) as SafetensorsTensor;
-    const needed = shape.reduce((a, b) => a * b, type === 'F32' ? 4 : 2);
-    if (name === '__metadata__' || name === '__proto__') throw new InvalidArgumentError(`A tensor cannot be named "${name}".`);
-    if (bytes.length !== needed)
-      throw new InvalidArgumentError(`Tensor "${name}" of shape [${shape.join(', ')}] needs ${needed} bytes, got ${bytes.length}.`);
-    header[name] = { dtype: type, shape, data_offsets: [at, at + needed] };
-    parts.push(bytes);
-    at += needed;
+  const sorted = new Map([...tensors].sort(([a], [b]) => (a < b ? -1 : 1)));
+  for (const [name, tensor] of sorted) {
+    const needed = headBytes(tensor);
+    if (tensor.bytes.length !== needed)
+      throw new InvalidArgumentError(
+        `Tensor "${name}" of shape [${tensor.shape.join(', ')}] needs ${needed} bytes, got ${tensor.bytes.length}.`,
+      );
   }
-  const text = new TextEncoder().encode(JSON.stringify(header));
-  const padded = new Uint8Array(Math.ceil(text.length / 8) * 8).fill(0x20);
-  padded.set(text);
-  const prefix = Buffer.alloc(8);
-  prefix.writeBigUInt64LE(BigInt(padded.length));
-  await writeFileAtomically(path, [prefix, padded, ...parts]);
+  await writeFileAtomically(path, [encodeSafetensorsHeader(sorted, metadata), ...[...sorted.values()].map(({ bytes }) => bytes)]);
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { isGateskipError } from '@gateskip/errors';
-import { resolveModel, type SourceProgress, writeAdapter } from '../../src/index.js';
+import { openModel, resolveModel, type SourceProgress, writeAdapter, writeModel } from '../../src/index.js';
 import { tinyAdapter } from './tiny-adapter.js';
 
 /** What a process of the tests does, one after the other; each step tells its outcome in a line of JSON. */
@@ -18,7 +18,8 @@ export type Step =
   | { readonly do: 'fill'; readonly path: string; readonly leaveBytes: number }
   | { readonly do: 'remove'; readonly path: string }
   | { readonly do: 'list'; readonly folder: string }
-  | { readonly do: 'adapter'; readonly path: string };
+  | { readonly do: 'adapter'; readonly path: string }
+  | { readonly do: 'model'; readonly source: string; readonly path: string };
 
 export interface ListedFile {
   readonly name: string;
@@ -90,6 +91,8 @@ async function perform(step: Step): Promise<unknown> {
       return list(step.folder);
     case 'adapter':
       return writeAdapter(step.path, tinyAdapter({ variant: 'vector' }));
+    case 'model':
+      return writeModel(await openModel(step.source), new Map(), step.path);
   }
 }
 
