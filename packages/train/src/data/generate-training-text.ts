@@ -22,7 +22,7 @@ export interface GenerateTrainingTextOptions {
   readonly tokens: number;
   /** Longest answer; default 384. */
   readonly maxAnswerTokens?: number;
-  /** Default 0.8; of the likeliest tokens that make up 95 %. */
+  /** Default 0.8; of the likeliest tokens that make up 95 %, 256 at most. */
   readonly temperature?: number;
   /** u32: prompts' order, answers, split; default 1. */
   readonly seed?: number;

@@ -14,7 +14,7 @@ export interface CalibrationTextRequest {
   readonly tokens?: number;
   /** Longest answer, 1..65,536; default 256. */
   readonly maxAnswerTokens?: number;
-  /** Default 0.8; of the likeliest tokens that make up 95 %. */
+  /** Default 0.8; of the likeliest tokens that make up 95 %, 256 at most. */
   readonly temperature?: number;
   /** Default 1: order of the prompts, and answers. Each answer has a seed of its own, so that a prompt asked twice is answered differently. */
   readonly seed?: number;
