@@ -103,6 +103,12 @@ export class AdamW {
     this.#isUpdating = false;
   }
 
+  /** What to keep as it lies here, not a copy: the next update changes it. @throws BusyError during an update */
+  view(): AdamWState {
+    this.#checkIdle();
+    return { step: this.#step, moments: this.#moments };
+  }
+
   /** A copy of what to keep. @throws BusyError during an update */
   state(): AdamWState {
     this.#checkIdle();

@@ -1,7 +1,8 @@
 import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint.js';
+import { type Checkpoint, checkpointPieces } from './checkpoint.js';
 import { CheckpointInvalidError, RunFolderError } from './errors.js';
+import { readCheckpoint } from './read-checkpoint.js';
 import { writeWhole } from './write-whole.js';
 
 const KEPT = 2;
@@ -61,7 +62,7 @@ export class RunFolder {
     for (const name of names.reverse()) {
       const path = this.file(name);
       try {
-        const checkpoint = decodeCheckpoint(new Uint8Array(await readFile(path)), path);
+        const checkpoint = await readCheckpoint(path);
         this.lastCheckpoint = path;
         return { checkpoint, path };
       } catch (error) {
@@ -75,7 +76,7 @@ export class RunFolder {
 
   async writeCheckpoint(step: number, checkpoint: Checkpoint): Promise<void> {
     const path = this.file(checkpointName(step));
-    await writeWhole(path, encodeCheckpoint(checkpoint));
+    await writeWhole(path, checkpointPieces(checkpoint));
     this.lastCheckpoint = path;
     const names = await this.#checkpoints();
     for (const name of names.slice(0, -KEPT)) await rm(this.file(name), { force: true });

@@ -1,6 +1,6 @@
 import type { Trainer } from '@gateskip/backend';
-import type { AdamW } from '../optimizer/adam-w.js';
-import { decodeAdamWState, encodeAdamWState } from '../optimizer/state-bytes.js';
+import type { AdamW, AdamWState } from '../optimizer/adam-w.js';
+import { decodeAdamWState } from '../optimizer/state-bytes.js';
 import { bytesOf, type Checkpoint, float32Blob, float64Blob } from './checkpoint.js';
 import { CheckpointInvalidError } from './errors.js';
 import type { HeldOutCurve } from './held-out-curve.js';
@@ -37,30 +37,46 @@ export interface RunParts {
   readonly planner: SkipPlanner;
 }
 
-/** All that is needed to go on bit for bit. */
+/** All that is needed to go on bit for bit, as views of the arrays: write it before they change. */
 export function runCheckpoint(state: RunState, { trainer, optimizer, planner }: RunParts): Checkpoint {
   const { bins, ...numbers } = planner.state();
-  const blobs = new Map<string, Uint8Array>([
-    ['planner', bytesOf(bins)],
-    ['optimizer', encodeAdamWState(optimizer.state())],
-  ]);
-  for (const { name, value } of trainer.parameters) blobs.set(`value.${name}`, bytesOf(value));
-  return { state: { ...state, planner: numbers }, blobs };
+  const { step: optimizerStep, moments } = optimizer.view();
+  const blobs = new Map<string, Uint8Array>([['planner', bytesOf(bins)]]);
+  for (const { name, value } of trainer.parameters) {
+    const { first, second } = moments.get(name)!;
+    blobs.set(`value.${name}`, bytesOf(value));
+    blobs.set(`first.${name}`, bytesOf(first));
+    blobs.set(`second.${name}`, bytesOf(second));
+  }
+  return { state: { ...state, planner: numbers, optimizerStep }, blobs };
 }
 
 /** @throws CheckpointInvalidError, InvalidArgumentError where it is of other parameters */
 export function restoreRun(checkpoint: Checkpoint, path: string, { trainer, optimizer, planner }: RunParts): RunState {
-  const { planner: numbers, ...state } = readState(checkpoint.state, path);
+  const { planner: numbers, optimizerStep, ...state } = readState(checkpoint.state, path);
   const values = trainer.parameters.map(({ name, value }) => float32Blob(checkpoint, `value.${name}`, value.length, path));
-  const optimizerBytes = checkpoint.blobs.get('optimizer');
-  if (optimizerBytes === undefined) throw new CheckpointInvalidError(path, 'it lacks the optimiser');
-  optimizer.restore(decodeAdamWState(optimizerBytes));
+  optimizer.restore(optimizerState(checkpoint, path, optimizerStep, trainer));
   planner.restore({ ...numbers, bins: float64Blob(checkpoint, 'planner', ScoreHistogram.length, path) });
   for (const [index, { value }] of trainer.parameters.entries()) value.set(values[index]!);
   return state;
 }
 
-type StoredState = RunState & { readonly planner: { denseMacs: number; correction: number; rowsPerMac: number } };
+function optimizerState(checkpoint: Checkpoint, path: string, step: number | undefined, { parameters }: Trainer): AdamWState {
+  // Earlier checkpoints hold the optimiser as one array.
+  const bytes = checkpoint.blobs.get('optimizer');
+  if (bytes !== undefined) return decodeAdamWState(bytes);
+  if (step === undefined) throw new CheckpointInvalidError(path, 'it lacks the optimiser');
+  const moments = parameters.map(({ name, value: { length } }) => {
+    const of = (moment: string): Float32Array => float32Blob(checkpoint, `${moment}.${name}`, length, path);
+    return [name, { first: of('first'), second: of('second') }] as const;
+  });
+  return { step, moments: new Map(moments) };
+}
+
+type StoredState = RunState & {
+  readonly planner: { denseMacs: number; correction: number; rowsPerMac: number };
+  readonly optimizerStep?: number;
+};
 
 /** The check sum tells damage; this tells a file of another kind. */
 function readState(value: unknown, path: string): StoredState {

@@ -1,13 +1,19 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { DiskFullError } from '@gateskip/model';
 
-/** Writes a file whole or not at all, also where the power fails: a new file, flushed, then renamed. */
-export async function writeWhole(path: string, data: Uint8Array | string): Promise<void> {
+/**
+ * Writes a file whole or not at all, also where the power fails: a new file, flushed, then renamed. Pieces are asked for one by one.
+ *
+ * @throws DiskFullError, and what the system throws
+ */
+export async function writeWhole(path: string, data: Uint8Array | string | Iterable<Uint8Array>): Promise<void> {
   const part = `${path}.part`;
   try {
     const file = await open(part, 'w');
     try {
-      await file.writeFile(data);
+      if (typeof data === 'string' || data instanceof Uint8Array) await file.writeFile(data);
+      else for (const piece of data) await file.writeFile(piece);
       await file.sync();
     } finally {
       await file.close();
@@ -15,6 +21,8 @@ export async function writeWhole(path: string, data: Uint8Array | string): Promi
     await rename(part, path);
   } catch (error) {
     await rm(part, { force: true });
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOSPC' || code === 'EDQUOT') throw new DiskFullError(path, error, { remedy: 'Free space there, then resume the run.' });
     throw error;
   }
   // The name is in the folder only once the folder is flushed; not every system lets one.

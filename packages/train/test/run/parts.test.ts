@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { drawBudget } from '../../src/run/budget-draw.js';
-import { bytesOf, decodeCheckpoint, encodeCheckpoint, float32Blob } from '../../src/run/checkpoint.js';
 import { trainingCurveSvg } from '../../src/run/curve-svg.js';
 import { klAt } from '../../src/run/held-out-curve.js';
 import { randomShare } from '../../src/run/random-share.js';
@@ -102,33 +101,5 @@ describe('curves', () => {
     expect(svg).not.toMatch(/NaN|Infinity/);
     expect(svg).not.toContain('\u0007');
     expect(trainingCurveSvg([], '')).toMatch(/^<svg/);
-  });
-});
-
-describe('checkpoints', () => {
-  const values = Float32Array.of(1, -0, Number.NaN, 2 ** -149);
-  const bytes = encodeCheckpoint({
-    state: { step: 3, name: 'ä' },
-    blobs: new Map([
-      ['value.a', bytesOf(values)],
-      ['empty', new Uint8Array(0)],
-    ]),
-  });
-
-  it('give back the same bits', () => {
-    const read = decodeCheckpoint(bytes, 'a');
-    expect(read.state).toEqual({ step: 3, name: 'ä' });
-    expect(bytesOf(float32Blob(read, 'value.a', 4, 'a'))).toEqual(bytesOf(values));
-    expect(() => float32Blob(read, 'value.a', 5, 'a')).toThrow(/16 bytes, 20 are needed/);
-    expect(() => float32Blob(read, 'value.b', 5, 'a')).toThrow(/no bytes/);
-  });
-
-  it('notice every changed byte and every cut', () => {
-    for (let at = 0; at < bytes.length; at++) {
-      const damaged = bytes.slice();
-      damaged[at]! ^= 1;
-      expect(() => decodeCheckpoint(damaged, 'a')).toThrow(/Checkpoint a/);
-      expect(() => decodeCheckpoint(bytes.slice(0, at), 'a')).toThrow(/Checkpoint a/);
-    }
   });
 });
