@@ -62,5 +62,5 @@ export { trainingCurveSvg } from './run/curve-svg.js';
 export { CheckpointInvalidError, RunFolderError, TrainingDivergedError } from './run/errors.js';
 export { agreementAt, type HeldOutCurve, type HeldOutPoint, klAt } from './run/held-out-curve.js';
 export { trainAdapter } from './run/train-adapter.js';
-export type { TrainPhase, TrainProgress, TrainReport, TrainRequest, TrainResult } from './run/train-request.js';
+export type { TrainedModel, TrainPhase, TrainProgress, TrainReport, TrainRequest, TrainResult } from './run/train-request.js';
 export { type CalibrationText, type CalibrationTextRequest, generateCalibrationText } from './text/generate-calibration-text.js';

@@ -1,17 +1,10 @@
+import type { ParameterGroup } from '@gateskip/backend';
 import { layerMatrices } from '@gateskip/model';
 import { RecipeInvalidError } from './errors.js';
 import { Fields } from './fields.js';
-import {
-  type GateStart,
-  type OptimizerRecipe,
-  RECIPE_FORMAT,
-  type SkipRecipe,
-  type StaticDrop,
-  type TrainedGroup,
-  type TrainingRecipe,
-} from './recipe.js';
+import { type GateStart, type OptimizerRecipe, RECIPE_FORMAT, type SkipRecipe, type StaticDrop, type TrainingRecipe } from './recipe.js';
 
-const GROUPS: readonly TrainedGroup[] = ['gates', 'standIns', 'lora', 'norms'];
+const GROUPS: readonly ParameterGroup[] = ['gates', 'standIns', 'lora', 'norms', 'backbone'];
 const MOST_TOKENS = 1e12;
 const MOST_BRANCHES = 8192;
 
@@ -178,6 +171,12 @@ function checkTogether(recipe: TrainingRecipe, fields: Fields): void {
   }
   if (trainable.includes('lora') !== (lora !== undefined))
     refuse('lora', '"lora" must be there exactly where "trainable" names lora.', lora ?? null);
+  if (lora && trainable.includes('backbone'))
+    refuse(
+      'trainable',
+      'Low-rank additions to matrices that are trained themselves add nothing: "trainable" has lora or backbone.',
+      trainable,
+    );
   if (lora && lora.matrices.length === 0) refuse('lora.matrices', '"lora.matrices" must name a matrix.', []);
   if ((skip.rule === 'static') !== (gates.start === 'static') || (skip.rule === 'static') !== (skip.drop !== undefined))
     refuse('skip.drop', 'Rule static, gates that start static and "skip.drop" go together.', skip.rule);

@@ -5,9 +5,6 @@ import type { LayerMatrix } from '@gateskip/model';
 /** Version of the layout of recipe files. */
 export const RECIPE_FORMAT = 'gateskip.recipe/1';
 
-/** What a recipe may train: all that an adapter can hold. The whole backbone would be another model. */
-export type TrainedGroup = Exclude<ParameterGroup, 'backbone'>;
-
 /** Where the gates come from. */
 export type GateStart =
   /** The closed-form fit: scalar gates on one scale, divided by cost, with stand-ins; `standInRank` as `FitOptions` has it. */
@@ -60,7 +57,7 @@ export interface SkipRecipe {
 
 export interface OptimizerRecipe {
   /** Highest learning rate of each group that is trained. */
-  readonly rates: Readonly<Partial<Record<TrainedGroup, number>>>;
+  readonly rates: Readonly<Partial<Record<ParameterGroup, number>>>;
   readonly schedule: 'constant' | 'linear' | 'cosine';
   /** Share of the run in which the rates rise from 0. */
   readonly warmupShare: number;
@@ -81,7 +78,11 @@ export interface TrainingRecipe {
   /** u32: order of the text, budgets, new numbers. */
   readonly seed: number;
   readonly gates: GateStart;
-  readonly trainable: readonly TrainedGroup[];
+  /**
+   * With `backbone` a run makes a new model, to which its adapter belongs; norm weights that are trained too are in that model. Everything
+   * else is in the adapter.
+   */
+  readonly trainable: readonly ParameterGroup[];
   readonly lora?: {
     readonly rank: number;
     readonly alpha: number;

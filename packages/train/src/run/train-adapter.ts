@@ -1,29 +1,33 @@
 import type { Trainer } from '@gateskip/backend';
 import { AbortedError, InvalidArgumentError, UnsupportedError } from '@gateskip/errors';
-import { branchCount, type Calibration, type GateSet, standInMacs } from '@gateskip/gate';
-import { assertAdapterFits, readAdapter, writeAdapter } from '@gateskip/model';
+import { branchCount, type GateSet, standInMacs } from '@gateskip/gate';
+import { assertAdapterFits, type GateAdapter, type Model, readAdapter, writeAdapter } from '@gateskip/model';
 import { emptyCalibration } from '../fit/empty-calibration.js';
 import type { FitOptions } from '../fit/fit-options.js';
 import { AdamW } from '../optimizer/adam-w.js';
+import { checkOptimizerMemory } from '../optimizer/optimizer-memory.js';
 import { calibrateTrained } from './calibrate-trained.js';
 import { trainingCurveSvg } from './curve-svg.js';
+import { draftCalibration } from './draft-calibration.js';
 import { TrainingDivergedError } from './errors.js';
 import { type HeldOutCurve, heldOutCurve } from './held-out-curve.js';
 import { loraMacs, noLoraMacs } from './lora-macs.js';
 import { RunClock } from './run-clock.js';
 import { RunFolder } from './run-folder.js';
 import { type RunState, restoreRun, runCheckpoint } from './run-state.js';
-import { loraStrengthAt, SkipPlanner, type SkipPlannerOptions } from './skip-planner.js';
+import { SkipPlanner, type SkipPlannerOptions } from './skip-planner.js';
 import { takeBackbone } from './start-backbone.js';
 import { droppedBranches, protectedBranches, startGates } from './start-gates.js';
 import { countingBatches, TextStream } from './text-stream.js';
 import { TimeShares } from './time-shares.js';
 import type { TrainPhase, TrainProgress, TrainRequest, TrainResult } from './train-request.js';
 import { trainedAdapter } from './trained-adapter.js';
+import { trainedModelWriter, withTrainedModel } from './trained-model.js';
 import { type TaughtBatch, teach } from './training-input.js';
 import { groupRates, trainingLoop } from './training-loop.js';
 
 const START = 'start.safetensors';
+const ADAPTER = 'adapter.safetensors';
 
 /**
  * Trains an adapter by a recipe: gates from the closed-form fit (or as the recipe says), updates on packed text against the
@@ -33,8 +37,12 @@ const START = 'start.safetensors';
  * a deterministic backend it ends in the same bits as one that was never interrupted (runs with a deadline excepted: their
  * schedule follows the clock).
  *
+ * Where a recipe trains the backbone the run makes a new model: written to `outModel` at the end, opened again, and the
+ * adapter calibrated on it. Only then is there an adapter, also in the folder. The teacher is the dense model of the request throughout.
+ *
  * @throws RecipeInvalidError, RunFolderError, CheckpointInvalidError, TrainingDivergedError, UnsupportedError,
- *   InvalidArgumentError, AbortedError (after a checkpoint), and what fit, trainer and teacher throw
+ *   InvalidArgumentError, AbortedError (after a checkpoint), and what fit, trainer and teacher throw;
+ *   for `outModel` what `prepareModelWriter` and `ModelWriter.write` throw, the former before the run starts
  */
 export async function trainAdapter(request: TrainRequest): Promise<TrainResult> {
   const { model, recipe, text, signal } = request;
@@ -44,6 +52,7 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     throw new UnsupportedError(`Backend ${request.backend.name} cannot train.`, 'Use cpu or reference.', { what: request.backend.name });
   if (text.train.length === 0 || text.heldOut.length === 0)
     throw new InvalidArgumentError('Training needs text to train on and text held out.', 'Give a longer text.', { what: 'text' });
+  const writer = await trainedModelWriter(request);
   const isStatic = recipe.skip.rule === 'static';
   const dropped = droppedBranches(recipe, request);
   const kept = isStatic
@@ -51,7 +60,8 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     : protectedBranches(recipe, config);
   const folder =
     request.folder === undefined ? undefined : await RunFolder.open(request.folder, identityOf(request), request.resume ?? false);
-  const found = request.resume ? await folder?.newest() : undefined;
+  let found = request.resume ? await folder?.newest() : undefined;
+  const isResumed = found !== undefined;
   const shares = new TimeShares(request, startedMs);
 
   let fitted: FitOptions = {};
@@ -81,7 +91,7 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
 
   /** Kept in the folder: what is not trained of them is not in the checkpoints. */
   async function gatesToStartFrom(): Promise<GateSet> {
-    if (found && folder) {
+    if (isResumed && folder) {
       const adapter = await readAdapter(folder.file(START));
       assertAdapterFits(adapter, model);
       return adapter.gates;
@@ -110,9 +120,10 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     };
     const planner = new SkipPlanner(plannerOptions);
     const { beta1, beta2, weightDecay } = recipe.optimizer;
+    checkOptimizerMemory(trainer.parameters);
     const optimizer = new AdamW(trainer.parameters, { beta1, beta2, weightDecay, scales: groupRates(trainer, recipe) });
     const parts = { trainer, optimizer, planner };
-    if (!found && request.start) takeBackbone(trainer, recipe, request.start);
+    if (!isResumed && request.start) takeBackbone(trainer, recipe, request.start);
     const begin: RunState = {
       step: 0,
       tokens: 0,
@@ -124,10 +135,12 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
       looks: [],
       heldOutTokens: 0,
       rows: recipe.batch.rows,
-      lookRows: found ? recipe.batch.rows : shares.lookRows,
+      lookRows: isResumed ? recipe.batch.rows : shares.lookRows,
       corrections: [],
     };
     const state: RunState = found ? { ...begin, ...restoreRun(found.checkpoint, found.path, parts) } : begin;
+    // Of a whole model it is large: not to be held while training goes on.
+    found = undefined;
 
     await folder?.trimLog(state.step);
 
@@ -161,13 +174,18 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     const save = async (): Promise<void> => {
       if (!folder) return;
       await folder.writeCheckpoint(state.step, runCheckpoint(state, parts));
-      await writeAdapter(folder.file('adapter.safetensors'), trainedAdapter(request, trainer, draftCalibration(state.looks.at(-1)!)));
+      // One of weights that are in no file yet would fit nothing.
+      if (!writer)
+        await writeAdapter(
+          folder.file(ADAPTER),
+          trainedAdapter(request, trainer, draftCalibration(config, recipe, kept, state.looks.at(-1)!)),
+        );
       savedAtMs = performance.now();
     };
 
     let ended: 'tokens' | 'time' | 'patience';
     try {
-      if (!found) await save();
+      if (!isResumed) await save();
       ended = await trainingLoop({
         recipe,
         trainer,
@@ -210,13 +228,22 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     await save();
 
     const calibrateStartedMs = performance.now();
-    const untested = trainedAdapter(request, trainer, emptyCalibration(config.layers, { ...recipe, protectedBranches: kept }));
-    const adapter = await calibrateTrained(request, untested, calibrationText, (done, total) => report('calibrate', done, total));
-    if (folder) await writeAdapter(folder.file('adapter.safetensors'), adapter);
-    if (signal?.aborted) throw new AbortedError('Training');
+    const adapterFor = async (model: Model): Promise<GateAdapter> => {
+      const target = { ...request, model };
+      const untested = trainedAdapter(target, trainer, emptyCalibration(config.layers, { ...recipe, protectedBranches: kept }));
+      const adapter = await calibrateTrained(target, untested, calibrationText, (done, total) => report('calibrate', done, total));
+      if (signal?.aborted) throw new AbortedError('Training');
+      if (folder) await writeAdapter(folder.file(ADAPTER), adapter);
+      return adapter;
+    };
+    const writing = (done: number, total: number): void => report('write', done, total);
+    const { used: adapter, written } = writer
+      ? await withTrainedModel(writer, trainer, request, writing, adapterFor)
+      : { used: await adapterFor(model), written: undefined };
     const endMs = performance.now();
     return {
       adapter,
+      ...(written && { model: written }),
       report: {
         steps: state.step,
         tokens: state.tokens,
@@ -255,20 +282,6 @@ export async function trainAdapter(request: TrainRequest): Promise<TrainResult> 
     }
     state.heldOutTokens = tokens;
     return judged;
-  }
-
-  /** Of the points of a look: good enough to try an adapter that is still being trained. */
-  function draftCalibration({ points }: HeldOutCurve): Calibration {
-    const draft = emptyCalibration(config.layers, { ...recipe, protectedBranches: kept });
-    if (recipe.skip.rule === 'branch-quantile') return draft;
-    const strength = (asked: number): { loraStrength?: number } => loraStrengthAt(recipe.lora?.fullAt, asked);
-    const curve = [{ threshold: 0, skip: 0, net: 1 - points[0]!.netSaved, ...strength(0) }];
-    for (const { asked, value, skipShare, netSaved } of points.slice(1)) {
-      const last = curve.at(-1)!;
-      if (value > last.threshold && skipShare > last.skip)
-        curve.push({ threshold: value, skip: skipShare, net: 1 - netSaved, ...strength(asked) });
-    }
-    return { ...draft, tokens: 0, curve };
   }
 }
 

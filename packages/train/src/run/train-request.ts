@@ -1,5 +1,5 @@
 import type { Backend } from '@gateskip/backend';
-import type { AdapterProvenance, GateAdapter, Model } from '@gateskip/model';
+import type { AdapterProvenance, GateAdapter, Model, WriteModelOptions, WrittenModelType } from '@gateskip/model';
 import type { Teacher, TrainingText } from '../data/training-text.js';
 import type { ModelProfile } from '../profile/model-profile.js';
 import type { FitPhase } from '../progress.js';
@@ -7,7 +7,7 @@ import type { TrainingRecipe } from '../recipes/recipe.js';
 import type { HeldOutCurve } from './held-out-curve.js';
 
 /** Phases of training, in their order; those of the fit come first where a recipe starts with it. */
-export type TrainPhase = FitPhase | 'load' | 'look' | 'train' | 'calibrate';
+export type TrainPhase = FitPhase | 'load' | 'look' | 'train' | 'write' | 'calibrate';
 
 export interface TrainProgress {
   readonly phase: TrainPhase;
@@ -39,6 +39,11 @@ export interface TrainRequest {
   readonly provenance: AdapterProvenance;
   /** Gates, stand-ins, low-rank additions and norms to start from, in place of what the recipe would begin with. */
   readonly start?: GateAdapter;
+  /**
+   * Where a recipe that trains the backbone writes its model: a GGUF file where `model` is one, else a safetensors folder. Needed by such
+   * recipes, and refused by all others.
+   */
+  readonly outModel?: WriteModelOptions & { readonly path: string };
   /** For recipes that drop branches by it. */
   readonly profile?: ModelProfile;
   /** Where the run keeps its state; absent: nowhere, and nothing can be resumed. */
@@ -77,7 +82,18 @@ export interface TrainReport {
   readonly trainer: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** A model that a run made. */
+export interface TrainedModel {
+  readonly path: string;
+  readonly type: WrittenModelType;
+  readonly fingerprint: string;
+  readonly sizeBytes: number;
+}
+
 export interface TrainResult {
+  /** Belongs to the model of the request, or to the one that the run made. */
   readonly adapter: GateAdapter;
+  /** Where the backbone was trained. */
+  readonly model?: TrainedModel;
   readonly report: TrainReport;
 }

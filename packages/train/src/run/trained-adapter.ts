@@ -3,6 +3,7 @@ import type { Calibration, GateParameters, GateSet } from '@gateskip/gate';
 import { type BackboneChanges, type GateAdapter, type LayerMatrix, type LoraFactors, loraNames, normNames } from '@gateskip/model';
 import type { TrainingRecipe } from '../recipes/recipe.js';
 import type { TrainRequest } from './train-request.js';
+import { makesModel } from './trained-model.js';
 
 /** The gates as they are now, not live. */
 export function copyGates(gates: GateSet): GateSet {
@@ -25,10 +26,10 @@ export function copyGates(gates: GateSet): GateSet {
   };
 }
 
-/** What was trained as an adapter, with a calibration measured elsewhere. */
+/** What was trained as an adapter to the model of the request, with a calibration measured elsewhere. */
 export function trainedAdapter(request: TrainRequest, trainer: Trainer, calibration: Calibration): GateAdapter {
   const { model, name, provenance, recipe } = request;
-  const backbone = backboneChanges(trainer, recipe);
+  const backbone = makesModel(recipe) ? undefined : backboneChanges(trainer, recipe);
   return {
     formatVersion: backbone ? 2 : 1,
     name,

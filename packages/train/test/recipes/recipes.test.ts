@@ -83,6 +83,11 @@ describe('recipes', () => {
     ] as const)
       expect(() => parseRecipe(changed(path, value, 'minutes'))).toThrow('"holdsBudget" needs one threshold');
     expect(parseRecipe(changed('straightThrough.holdsBudget', undefined)).straightThrough).toEqual({ temperature: 0.1 });
+    const whole = changed('optimizer.rates', { gates: 0, backbone: 1e-5 }, 'paper') as Record<string, unknown>;
+    expect(parseRecipe({ ...whole, trainable: ['backbone', 'gates'] }).trainable).toEqual(['backbone', 'gates']);
+    expect(() => parseRecipe({ ...whole, trainable: ['backbone', 'gates', 'norms'] })).toThrow(/optimizer.rates/);
+    const both = changed('optimizer.rates.backbone', 0.1) as Record<string, unknown>;
+    expect(() => parseRecipe({ ...both, trainable: ['gates', 'standIns', 'lora', 'backbone'] })).toThrow(/lora or backbone/);
     expect(parseRecipe(changed('skip.drop', { branches: [3, 6] }, 'repair')).skip.drop).toEqual({ branches: [3, 6] });
   });
 
