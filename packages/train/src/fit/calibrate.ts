@@ -35,6 +35,8 @@ export interface CurveInput {
   readonly qualityRows: number;
   /** Share of the low-rank additions at threshold 0 and at each of `thresholds`; absent: in full. */
   readonly loraStrengths?: readonly number[];
+  /** The model without the adapter, where that changes it: what qualities are measured against. Absent: the runner with gates off. */
+  readonly reference?: Runner;
 }
 
 /** Rows of one step; with logits also bounded by their memory. */
@@ -57,6 +59,7 @@ export async function measureCurve(runner: Runner, input: CurveInput, pacer: Pac
     (): Tally => ({ rows: 0, macs: 0, denseMacs: 0, kept: new Float64Array(branches), quality: emptyDivergence() }),
   );
   const dense = emptyDivergence();
+  const denseRunner = input.reference ?? runner;
   const heldOutTokens = input.heldOut.reduce((sum, window) => sum + window.length, 0);
   const stride = Math.max(1, Math.ceil(heldOutTokens / input.qualityRows));
   const total = (input.windows.length + input.heldOut.length) * (thresholds.length + 1);
@@ -69,9 +72,8 @@ export async function measureCurve(runner: Runner, input: CurveInput, pacer: Pac
   async function runWindow(window: Int32Array, judge: boolean): Promise<void> {
     const perRow = judge ? (4 * runner.config.vocabularySize) / stride : 0;
     const chunk = Math.max(1, Math.min(MAX_ROWS, perRow > 0 ? Math.floor(LOGIT_BYTES / perRow) : MAX_ROWS));
-    // Dense last: its sequence is only needed for judging.
-    const sequences = [...thresholds, 'dense'].map(() => runner.openSequence());
-    const reference = sequences[thresholds.length] as SequenceId;
+    const sequences = thresholds.map(() => runner.openSequence());
+    const reference = denseRunner.openSequence();
     try {
       for (let start = 0; start < window.length; start += chunk) {
         const tokens = window.slice(start, start + chunk);
@@ -79,7 +81,7 @@ export async function measureCurve(runner: Runner, input: CurveInput, pacer: Pac
         const next = rows.map((row) => window[start + row + 1] ?? -1);
         let denseLogits: DenseRows | undefined;
         if (judge) {
-          const result = await step(reference, tokens, rows, densePlan(branches));
+          const result = await step(denseRunner, reference, tokens, rows, densePlan(branches));
           if (rows.length > 0) {
             denseLogits = denseRows(result.logits as Float32Array, runner.config.vocabularySize);
             addDivergence(dense, denseLogits, result.logits as Float32Array, next);
@@ -93,7 +95,7 @@ export async function measureCurve(runner: Runner, input: CurveInput, pacer: Pac
           const pinned = knot === 0 ? { pinnedTokens: Number.POSITIVE_INFINITY } : {};
           const threshold = thresholdPlan(branches, thresholds[knot] as number, { ...input, ...pinned }, start, tokens.length);
           const plan = strength === undefined ? threshold : { ...threshold, loraStrength: strength };
-          const result = await step(sequences[knot] as SequenceId, tokens, rows, plan);
+          const result = await step(runner, sequences[knot] as SequenceId, tokens, rows, plan);
           tally.rows += tokens.length;
           tally.macs += result.macs[0] as number;
           tally.denseMacs += result.denseMacs[0] as number;
@@ -106,12 +108,13 @@ export async function measureCurve(runner: Runner, input: CurveInput, pacer: Pac
       }
     } finally {
       for (const sequence of sequences) runner.closeSequence(sequence);
+      denseRunner.closeSequence(reference);
     }
     done += thresholds.length + 1;
   }
 
-  function step(sequence: SequenceId, tokens: Int32Array, outputs: Int32Array, plan: Plan) {
-    return runner.step({ tokens, segments: [{ sequence, start: 0, length: tokens.length, plan: 0 }], outputs }, [plan], signal);
+  function step(on: Runner, sequence: SequenceId, tokens: Int32Array, outputs: Int32Array, plan: Plan) {
+    return on.step({ tokens, segments: [{ sequence, start: 0, length: tokens.length, plan: 0 }], outputs }, [plan], signal);
   }
 }
 

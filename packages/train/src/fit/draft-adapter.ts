@@ -5,7 +5,7 @@ import { emptyCalibration } from './empty-calibration.js';
 import type { FitRequest } from './fit-adapter.js';
 import type { ResolvedFitOptions } from './fit-options.js';
 
-type DraftRequest = Pick<FitRequest, 'model' | 'backend' | 'load' | 'name' | 'provenance' | 'signal'>;
+export type DraftRequest = Pick<FitRequest, 'model' | 'backend' | 'load' | 'name' | 'provenance' | 'signal'>;
 
 /** The model loaded, with an adapter or without, for as long as `use` takes. */
 export async function withRunner<T>(
