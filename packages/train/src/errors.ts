@@ -32,3 +32,14 @@ export class NothingToFitError extends GateskipError {
     });
   }
 }
+
+/** The gates of an adapter have no form that a score head can take the place of. */
+export class CannotDistillError extends GateskipError {
+  constructor(adapterName: string, reason: string, remedy: string, expected: unknown, got: unknown) {
+    super('GS_CANNOT_DISTILL', `The gates of adapter "${adapterName}" cannot be distilled: ${reason}.`, remedy, {
+      what: 'adapter',
+      expected,
+      got,
+    });
+  }
+}

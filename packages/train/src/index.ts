@@ -28,11 +28,20 @@ export {
 export { type SplitOptions, type SplitText, splitHeldOut } from './data/split-held-out.js';
 export type { TextPhase, TextProgress } from './data/text-progress.js';
 export type { MicroBatch, Teacher, TeacherRows, TrainingSequence, TrainingText } from './data/training-text.js';
-export { NonFiniteTraceError, NothingToFitError, TooLittleTextError } from './errors.js';
+export { CannotDistillError, NonFiniteTraceError, NothingToFitError, TooLittleTextError } from './errors.js';
 export type { MeasuredKnot } from './fit/calibrate.js';
 export { type CalibratedGates, type CalibrateGatesRequest, calibrateGates } from './fit/calibrate-gates.js';
+export {
+  checkDistill,
+  type DistillOptions,
+  type DistillReport,
+  type DistillRequest,
+  type DistillResult,
+  distillGates,
+} from './fit/distill-gates.js';
 export { checkFit, type FitReport, type FitRequest, type FitResult, fitAdapter } from './fit/fit-adapter.js';
 export type { FitOptions, ResolvedFitOptions } from './fit/fit-options.js';
+export type { ScoreHeadQuality } from './fit/score-heads.js';
 export type { AdamWOptions, AdamWState, OptimizedParameter } from './optimizer/adam-w.js';
 export { AdamW } from './optimizer/adam-w.js';
 export { clipGradients, gradientNorm } from './optimizer/gradient-clipping.js';

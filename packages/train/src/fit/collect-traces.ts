@@ -20,11 +20,14 @@ export interface Traces {
 }
 
 /** Memory of the hidden states of one step. */
-const STEP_BYTES = 96 * 1048576;
+export const STEP_BYTES = 96 * 1048576;
 
-/** @throws InsufficientMemoryError before anything is run */
-export function checkTraceMemory(shape: { layers: number; hiddenSize: number }, tokens: number, allowedBytes: number): void {
-  const bytesPerToken = branchCount(shape) * (8 * shape.hiddenSize + 8);
+/**
+ * @param states hidden states kept of each branch: its input, its output, or both
+ * @throws InsufficientMemoryError before anything is run
+ */
+export function checkTraceMemory(shape: { layers: number; hiddenSize: number }, tokens: number, allowedBytes: number, states = 2): void {
+  const bytesPerToken = branchCount(shape) * (4 * states * shape.hiddenSize + 8);
   const needed = tokens * bytesPerToken + 2 * STEP_BYTES;
   if (needed <= allowedBytes) return;
   const fitting = Math.max(0, Math.floor((allowedBytes - 2 * STEP_BYTES) / bytesPerToken));
@@ -98,7 +101,7 @@ export async function collectTraces(
   return { rows, size: d, inputs, outputs, streamSquaredNorms, fitRows };
 }
 
-function checkFinite(values: Float32Array, what: string, branch: number, firstToken: number, width: number): void {
+export function checkFinite(values: Float32Array, what: string, branch: number, firstToken: number, width: number): void {
   // A sum is finite only if every number is (opposite infinities give NaN); float32 sums cannot overflow a double.
   let sum = 0;
   for (let index = 0; index < values.length; index++) sum += values[index] as number;

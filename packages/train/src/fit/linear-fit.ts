@@ -128,7 +128,7 @@ export async function fitLinear(
 }
 
 /** Means and one over the standard deviation of the columns; a constant column gets scale 0. */
-function columnMoments(inputs: Float32Array, rows: number, size: number): { mean: Float64Array; scale: Float64Array } {
+export function columnMoments(inputs: Float32Array, rows: number, size: number): { mean: Float64Array; scale: Float64Array } {
   const mean = new Float64Array(size);
   const square = new Float64Array(size);
   for (let row = 0; row < rows; row++) addRow(mean, inputs, row * size, 1 / rows);

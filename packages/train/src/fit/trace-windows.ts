@@ -7,8 +7,13 @@ import { cutWindows, type Windows } from './windows.js';
 const NEEDED_TOKENS_PER_DIMENSION = 1;
 const LEAST_TOKENS = 256;
 
-/** The windows whose hidden states are kept. @throws TooLittleTextError, InsufficientMemoryError before anything is run */
-export function cutTraceWindows(sequences: readonly Int32Array[], config: ModelConfig, options: ResolvedFitOptions): Windows {
+/**
+ * The windows whose hidden states are kept.
+ *
+ * @param states hidden states kept of each branch
+ * @throws TooLittleTextError, InsufficientMemoryError before anything is run
+ */
+export function cutTraceWindows(sequences: readonly Int32Array[], config: ModelConfig, options: ResolvedFitOptions, states = 2): Windows {
   const windows = cutWindows(sequences, {
     length: options.windowTokens,
     wanted: options.tokens,
@@ -16,6 +21,6 @@ export function cutTraceWindows(sequences: readonly Int32Array[], config: ModelC
     heldOutShare: options.heldOutShare,
     vocabularySize: config.vocabularySize,
   });
-  checkTraceMemory(config, windows.tokens, options.memoryBytes);
+  checkTraceMemory(config, windows.tokens, options.memoryBytes, states);
   return windows;
 }
