@@ -18,22 +18,21 @@ export function addFitCommand(program: Command, context: CommandContext): void {
     .option('-t, --text <files...>', 'calibration text, UTF-8, or .jsonl of conversations')
     .option('--self', 'let the model write the text: answers to built-in prompts and continued documents')
     .option('--import <file>', 'take the gates of a checkpoint of the published code (safetensors) and only measure their curve')
+    .option('--distill <file>', 'replace the gates of this gate file by scalar ones that say the same, keep all else of it')
     .option('--tokens <n>', 'calibration tokens at most (default: 8192)', wholeNumber(64, 4_194_304))
     .option('--window <n>', 'longest piece run at once (default: 512)', wholeNumber(32, 65_536))
     .option('--seed <n>', 'of the text and of the fit (default: 1)', wholeNumber(0, 4_294_967_295))
     .addOption(
-      new Option('--kv <mode>', 'K and V of tokens that skip attention (default: project; alias with --import)').choices([
-        'project',
-        'absent',
-        'alias',
-      ]),
+      new Option('--kv <mode>', 'K and V of tokens that skip attention (default: project; alias with --import; kept by --distill)').choices(
+        ['project', 'absent', 'alias'],
+      ),
     )
     .option(
       '--protect <branches>',
-      'branches that never skip, e.g. 0,1,59 (default: the ends of the model; none with --import)',
+      'branches that never skip, e.g. 0,1,59 (default: the ends of the model; none with --import; kept by --distill)',
       wholeNumbers(0, 8191),
     )
-    .option('--pinned <n>', 'first tokens that never skip (default: 4; 0 with --import)', wholeNumber(0, 15))
+    .option('--pinned <n>', 'first tokens that never skip (default: 4; 0 with --import; kept by --distill)', wholeNumber(0, 15))
     .option('--rounds <n>', 'rounds of gates and stand-ins before branches are weighed (default: 1)', wholeNumber(1, 16))
     .option('--stand-in-rank <n>', 'rank by which stand-ins follow their token; 0: one vector for all (default: 16)', wholeNumber(0, 4096))
     .option('--curve-tokens <n>', 'tokens that each point of the curve is measured on (default: 2048)', wholeNumber(32, 4_194_304))
@@ -49,6 +48,7 @@ export function addFitCommand(program: Command, context: CommandContext): void {
   addExamples(command, [
     'gateskip fit smollm2-135m --out gates.safetensors',
     'gateskip fit model.gguf --text notes.txt book.txt --tokens 16384 --out gates.safetensors --data-license CC0-1.0',
+    'gateskip fit model.gguf --distill vector.safetensors --text notes.txt --out heads.safetensors',
     'gateskip run model.gguf "Hello" --budget 20% --adapter gates.safetensors',
   ]);
   command.action((model: string, options: FitVerbOptions) =>

@@ -11,6 +11,7 @@ export function fitCommandLine(reference: string, options: FitVerbOptions): stri
   if (options.text) words.push('--text', ...options.text.map((path) => basename(path)));
   else words.push('--self');
   add('--import', options.import === undefined ? undefined : basename(options.import));
+  add('--distill', options.distill === undefined ? undefined : basename(options.distill));
   add('--tokens', options.tokens);
   add('--window', options.window);
   add('--seed', options.seed);

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import type { Model, PublishedGates } from '@gateskip/model';
+import type { GateAdapter, Model, PublishedGates } from '@gateskip/model';
 import type { FitOptions, FitPhase, FitProgress, FitReport } from '@gateskip/train';
 import { UsageError } from '../errors.js';
 import type { ModelOptions } from '../options/model-options.js';
@@ -13,12 +13,14 @@ import { readVersion } from '../version.js';
 import { calibrationSequences } from './calibration-sequences.js';
 import { checkTarget } from './check-target.js';
 import { fitCommandLine } from './fit-command-line.js';
+import { checkDistillOptions, distilledProvenance, headsLine, keptFactorType } from './fit-distill.js';
 
 export interface FitVerbOptions extends Omit<ModelOptions, 'adapter' | 'allowOtherWeights'> {
   readonly out: string;
   readonly text?: readonly string[];
   readonly self?: boolean;
   readonly import?: string;
+  readonly distill?: string;
   readonly force?: boolean;
   readonly name?: string;
   readonly dataDescription?: string;
@@ -49,56 +51,81 @@ const phaseWords: Readonly<Record<FitPhase, string>> = {
 export async function fit(reference: string, options: FitVerbOptions, output: Output): Promise<void> {
   if (options.self && options.text)
     throw new UsageError('--self and --text are two sources of calibration text.', 'Give one of them.', { what: '--self' });
+  checkDistillOptions(options);
   // Before minutes of work.
   await checkTarget(options.out, options.force ?? false);
-  await withModel({ reference, options: { ...options, adapter: 'none' }, gatesWanted: false }, output, async (opened) => {
-    const { calibrateGates, checkFit, fitAdapter } = await import('@gateskip/train');
+  const adapter = options.distill ?? 'none';
+  await withModel({ reference, options: { ...options, adapter }, gatesWanted: false }, output, async (opened) => {
+    const { calibrateGates, checkDistill, checkFit, distillGates, fitAdapter } = await import('@gateskip/train');
     const onProgress = ({ phase, done, total }: FitProgress): void => output.progress.report(phaseWords[phase], done, total);
     // Making the text takes its time; what cannot be fitted is refused before.
+    const source = opened.chosen?.adapter;
     const published = options.import === undefined ? undefined : await importedGates(options.import, opened.model, output);
-    if (!options.text && !published) checkFit(opened.model.config, fitOptions(options));
+    if (source) checkDistill(source, opened.model, fitOptions(options));
+    else if (!options.text && !published) checkFit(opened.model.config, fitOptions(options));
     const data = await calibrationData(opened, options, onProgress, output);
+    const provenance = {
+      method: published ? 'import' : 'fit',
+      command: fitCommandLine(reference, options),
+      data: options.dataDescription ?? data.description,
+      license: options.dataLicense ?? 'not stated',
+      created: new Date().toISOString().slice(0, 10),
+      version: readVersion(),
+    };
     const request = {
       model: opened.model,
       backend: opened.backend,
       ...(options.threads !== undefined && { load: { threads: options.threads } }),
       sequences: data.sequences,
-      name: options.name ?? defaultName(opened.model),
-      provenance: {
-        method: published ? 'import' : 'fit',
-        command: fitCommandLine(reference, options),
-        data: options.dataDescription ?? data.description,
-        license: options.dataLicense ?? 'not stated',
-        created: new Date().toISOString().slice(0, 10),
-        version: readVersion(),
-      },
+      name: options.name ?? (source ? `${source.name}-distilled` : defaultName(opened.model)),
+      provenance: source ? distilledProvenance(provenance, source) : provenance,
       options: fitOptions(options),
       onProgress,
       signal: output.signal,
     };
-    const { adapter, report } = published ? await calibrateGates({ ...request, gates: published.gates }) : await fitAdapter(request);
-    output.signal.throwIfAborted();
-    const { writeAdapter } = await import('@gateskip/model');
-    await checkTarget(options.out, options.force ?? false);
-    await writeAdapter(options.out, adapter);
-    const { size } = await stat(options.out);
-    await output.print(curveTable(report));
-    output.note(
-      `${options.out}: ${grouped(size)} bytes, ${report.tokens.fit + report.tokens.heldOut} tokens in ${seconds(report.timingsMs.total)} on backend ${opened.backend.name}`,
-    );
-    await output.document({
-      out: options.out,
-      sizeBytes: size,
-      ...describeOpenModel(opened),
-      adapter: {
-        name: adapter.name,
-        spec: adapter.gates.spec,
-        provenance: adapter.provenance,
-        calibration: { kv: adapter.calibration.kv },
-      },
+    const distilled = source && (await distillGates({ ...request, adapter: source }));
+    const made = distilled ?? (published ? await calibrateGates({ ...request, gates: published.gates }) : await fitAdapter(request));
+    await writeFitted(made, opened, options, output, {
       ...(published && { imported: { otherTensors: published.otherTensors } }),
-      report,
+      ...(distilled && { note: headsLine(distilled.report) }),
     });
+  });
+}
+
+interface Fitted {
+  readonly adapter: GateAdapter;
+  readonly report: Pick<FitReport, 'tokens' | 'knots' | 'densePerplexity'> & { readonly timingsMs: { readonly total: number } };
+}
+
+/** Writes the file and says what is in it. */
+async function writeFitted(
+  { adapter, report }: Fitted,
+  opened: OpenModel,
+  options: FitVerbOptions,
+  output: Output,
+  more: { readonly imported?: object; readonly note?: string },
+): Promise<void> {
+  output.signal.throwIfAborted();
+  const { writeAdapter } = await import('@gateskip/model');
+  await checkTarget(options.out, options.force ?? false);
+  await writeAdapter(options.out, adapter, await keptFactorType(adapter));
+  const { size } = await stat(options.out);
+  await output.print(curveTable(report) + (more.note ?? ''));
+  output.note(
+    `${options.out}: ${grouped(size)} bytes, ${report.tokens.fit + report.tokens.heldOut} tokens in ${seconds(report.timingsMs.total)} on backend ${opened.backend.name}`,
+  );
+  await output.document({
+    out: options.out,
+    sizeBytes: size,
+    ...describeOpenModel(opened),
+    adapter: {
+      name: adapter.name,
+      spec: adapter.gates.spec,
+      provenance: adapter.provenance,
+      calibration: { kv: adapter.calibration.kv },
+    },
+    ...(more.imported && { imported: more.imported }),
+    report,
   });
 }
 
@@ -148,7 +175,7 @@ async function calibrationData(
   if (options.text) return calibrationSequences(opened.model, options.text, wanted, output.signal);
   const { generateCalibrationText } = await import('@gateskip/train');
   const load = options.threads === undefined ? {} : { threads: options.threads };
-  const { sequences, tokens, answers } = await withEngine(opened, load, output, (engine) =>
+  const { sequences, tokens, answers } = await withEngine({ ...opened, chosen: undefined }, load, output, (engine) =>
     generateCalibrationText({
       engine,
       tokens: wanted,
