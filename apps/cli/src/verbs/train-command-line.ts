@@ -9,6 +9,8 @@ export function trainCommandLine(reference: string, options: TrainVerbOptions): 
     if (value !== undefined) words.push(flag, String(value));
   };
   add('--out', options.out && basename(options.out));
+  add('--out-model', options.outModel && basename(options.outModel));
+  add('--model-type', options.modelType);
   add('--recipe', options.recipe && basename(options.recipe));
   if (options.text) words.push('--text', ...options.text.map((path) => basename(path)));
   else words.push('--self');

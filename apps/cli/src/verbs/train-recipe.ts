@@ -14,7 +14,7 @@ export async function recipeOf(options: TrainVerbOptions): Promise<TrainingRecip
   const { builtInRecipe, parseRecipe, recipeNames } = await import('@gateskip/train');
   const { recipe: named = 'minutes' } = options;
   const name = recipeNames.find((each) => each === named);
-  const recipe = name ? builtInRecipe(name) : parseRecipe(await readJson(named));
+  const recipe = name ? builtInRecipe(name) : parseRecipe(await readJson(named, recipeNames));
   const { tokens, lr, rows, seed, kv, drop } = options;
   const changed: Record<string, unknown> = {
     ...recipe,
@@ -28,9 +28,9 @@ export async function recipeOf(options: TrainVerbOptions): Promise<TrainingRecip
   return parseRecipe(changed);
 }
 
-async function readJson(path: string): Promise<unknown> {
+async function readJson(path: string, recipeNames: readonly string[]): Promise<unknown> {
   if (!path.endsWith('.json'))
-    throw new UsageError(`There is no recipe "${path}".`, 'Name minutes, lora, paper, repair or a .json file.', {
+    throw new UsageError(`There is no recipe "${path}".`, `Name ${recipeNames.join(', ')} or a .json file.`, {
       what: '--recipe',
     });
   const text = await readTextFile(path, maxRecipeBytes);

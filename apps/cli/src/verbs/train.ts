@@ -1,22 +1,23 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GateAdapter } from '@gateskip/model';
-import type { TrainingRecipe, TrainPhase, TrainProgress, TrainResult } from '@gateskip/train';
+import type { TrainingRecipe, TrainPhase, TrainProgress, TrainRequest, TrainResult } from '@gateskip/train';
 import { UsageError } from '../errors.js';
 import type { ModelOptions } from '../options/model-options.js';
-import { grouped, percent, rate, seconds } from '../output/format.js';
+import { grouped, rate, seconds } from '../output/format.js';
 import type { Output } from '../output/output.js';
-import { describeOpenModel } from '../session/describe-session.js';
 import { type OpenModel, withModel } from '../session/with-model.js';
 import { readVersion } from '../version.js';
 import { checkTarget } from './check-target.js';
 import { trainCommandLine } from './train-command-line.js';
+import { checkOutModel, type ModelTypeName, outModelOf } from './train-out-model.js';
 import { recipeOf } from './train-recipe.js';
-import { trainTable } from './train-table.js';
+import { reportTraining } from './train-report.js';
 import { trainingTextOf } from './train-text.js';
 
 export interface TrainVerbOptions extends Omit<ModelOptions, 'adapter' | 'allowOtherWeights'> {
   readonly out?: string;
+  readonly outModel?: string;
+  readonly modelType?: ModelTypeName;
   readonly recipe?: string;
   readonly printRecipe?: string;
   readonly text?: readonly string[];
@@ -51,6 +52,7 @@ const phaseWords: Readonly<Record<TrainPhase, string>> = {
   load: 'Loading the trainer',
   look: 'Looking at the held-out curve',
   train: 'Training',
+  write: 'Writing the model',
   calibrate: 'Calibrating',
 };
 
@@ -66,15 +68,17 @@ export async function train(reference: string | undefined, options: TrainVerbOpt
   // Before minutes or hours of work.
   const recipe = await recipeOf(options);
   await checkTarget(out, options.force ?? false);
+  const outModel = await outModelOf(options, recipe);
   const deadlineMs = options.minutes === undefined ? undefined : startedMs + 60_000 * options.minutes;
   await withModel({ reference, options: { ...options, adapter: 'none' }, gatesWanted: false }, output, async (opened) => {
+    await checkOutModel(opened.model, outModel);
     const folder = options.run ?? `${out}.run`;
-    const result = await runTraining(reference, opened, recipe, folder, deadlineMs, options, output);
+    const result = await runTraining(reference, opened, { recipe, folder, outModel, deadlineMs }, options, output);
     output.signal.throwIfAborted();
     const { writeAdapter } = await import('@gateskip/model');
     await checkTarget(out, options.force ?? false);
     await writeAdapter(out, result.adapter);
-    await report(result, opened, recipe, folder, out, performance.now() - startedMs, output);
+    await reportTraining(result, opened, { recipe, folder, out, elapsedMs: performance.now() - startedMs }, output);
   });
 }
 
@@ -88,12 +92,18 @@ async function printRecipe(name: string, output: Output): Promise<void> {
   await output.document(recipe);
 }
 
+/** What is known of a run before it starts. */
+interface RunPlan {
+  readonly recipe: TrainingRecipe;
+  readonly folder: string;
+  readonly outModel: TrainRequest['outModel'];
+  readonly deadlineMs: number | undefined;
+}
+
 async function runTraining(
   reference: string,
   opened: OpenModel,
-  recipe: TrainingRecipe,
-  folder: string,
-  deadlineMs: number | undefined,
+  { recipe, folder, outModel, deadlineMs }: RunPlan,
   options: TrainVerbOptions,
   output: Output,
 ): Promise<TrainResult> {
@@ -128,6 +138,7 @@ async function runTraining(
           version: readVersion(),
         },
         ...(start && { start }),
+        ...(outModel && { outModel }),
         ...(opened.profile && { profile: opened.profile }),
         folder,
         ...(options.resume && { resume: true }),
@@ -165,34 +176,6 @@ function showProgress({ phase, done, total, training }: TrainProgress, output: O
     'share',
     `step ${step}, ${grouped(tokens)} tokens, ${rate(tokensPerSecond)}, ${seconds(leftMs)} left, loss ${loss.toFixed(3)}, held out KL at ${points.join(', ')}`,
   );
-}
-
-async function report(
-  { adapter, report }: TrainResult,
-  opened: OpenModel,
-  recipe: TrainingRecipe,
-  folder: string,
-  out: string,
-  elapsedMs: number,
-  output: Output,
-): Promise<void> {
-  const { size } = await stat(out);
-  await output.print(trainTable(report));
-  const { steps, tokens, tokensPerSecond, parameters, ended, heldOutTokens, epochs } = report;
-  output.note(
-    `${out}: ${grouped(size)} bytes; ${grouped(parameters)} numbers trained in ${steps} steps on ${grouped(tokens)} tokens (${epochs === 1 ? 'within' : `${epochs} times through`} the text) at ${rate(tokensPerSecond)}, ended by ${ended}; judged on ${grouped(heldOutTokens)} held-out tokens; ${seconds(elapsedMs)} in all on backend ${opened.backend.name}; log, curve and checkpoints in ${folder}`,
-  );
-  if (report.fitTokens !== undefined) output.note(`the start is a closed-form fit on ${grouped(report.fitTokens)} tokens`);
-  const top = adapter.calibration.curve.at(-1);
-  if (top) output.note(`budgets up to net=${percent(top.net)} of the dense MACs; use it with --adapter ${out}`);
-  await output.document({
-    out,
-    sizeBytes: size,
-    ...describeOpenModel(opened),
-    adapter: { name: adapter.name, spec: adapter.gates.spec, provenance: adapter.provenance, calibration: { kv: adapter.calibration.kv } },
-    recipe,
-    report,
-  });
 }
 
 /** `minutes-smollm2-135m` from the recipe's and the model's own names. */
