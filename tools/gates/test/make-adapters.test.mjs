@@ -14,7 +14,12 @@ describe('recipes', () => {
     const plain = recipeOf({ name: 'minutes', recipe: 'minutes' });
     const changed = recipeOf({ name: 'hot', recipe: 'minutes', changes: { straightThrough: { temperature: 0.5 }, trainable: ['gates'] } });
     expect(plain.name).toBe('minutes');
-    expect(changed).toEqual({ ...plain, name: 'minutes: hot', straightThrough: { temperature: 0.5 }, trainable: ['gates'] });
+    expect(changed).toEqual({
+      ...plain,
+      name: 'minutes: hot',
+      straightThrough: { ...plain.straightThrough, temperature: 0.5 },
+      trainable: ['gates'],
+    });
   });
 
   it('replaces gates that start another way, and nothing where a start is a number', () => {
