@@ -57,8 +57,11 @@ const has = (program: string) => spawnSync(program, ['--version']).error === und
 
 for (const target of process.arch === 'arm64' ? [ARM64] : [X64, ARM64_EMULATED]) {
   const missing = [target.compiler, ...target.runner.slice(0, 1)].filter((program) => !has(program));
-  const reason = missing.length > 0 ? ` (${missing.join(' and ')} not installed)` : '';
-  describe.skipIf(missing.length > 0)(`kernels against plain loops, ${target.name}${reason}`, () => {
+  describe(`kernels against plain loops, ${target.name}`, () => {
+    if (missing.length > 0) {
+      it('every instruction set agrees', ({ skip }) => skip(`${missing.join(' and ')} not installed`));
+      return;
+    }
     const folder = mkdtempSync(join(tmpdir(), 'gateskip-kernels-'));
     const program = join(folder, 'kernels-test');
     beforeAll(() => {

@@ -13,7 +13,7 @@ import {
   NothingToFitError,
   TooLittleTextError,
 } from '../src/index.js';
-import { fitRequest, randomSequences } from './fit-request.js';
+import { countedBackend, fitRequest, randomSequences } from './fit-request.js';
 
 const { options: _, ...base } = fitRequest();
 const { model } = base;
@@ -243,26 +243,13 @@ describe('distillGates', () => {
   it('stops when aborted, in any phase, and leaves no runner open', async () => {
     for (const phase of ['trace', 'gates', 'curve']) {
       const controller = new AbortController();
-      let open = 0;
-      const backend = {
-        ...referenceBackend,
-        load: async (...parameters: Parameters<typeof referenceBackend.load>) => {
-          const runner = await referenceBackend.load(...parameters);
-          open++;
-          const close = runner.close.bind(runner);
-          runner.close = () => {
-            open--;
-            return close();
-          };
-          return runner;
-        },
-      };
+      const { backend, open } = countedBackend();
       const onProgress = (step: FitProgress): void => {
         if (step.phase === phase) controller.abort();
       };
       const rich = { ...source, backbone: backbone(false), formatVersion: 2 as const };
       await expect(distillGates(request(rich, { backend, onProgress, signal: controller.signal }))).rejects.toThrow(AbortedError);
-      expect(open).toBe(0);
+      expect(open()).toBe(0);
     }
   });
 });

@@ -17,7 +17,7 @@ import {
   TooLittleTextError,
 } from '../src/index.js';
 import { Pacer } from '../src/progress.js';
-import { fitRequest, randomSequences } from './fit-request.js';
+import { countedBackend, fitRequest, randomSequences } from './fit-request.js';
 
 const standInOf = ({ standIns, standInMaps }: GateSet, branch: number): BranchStandIn => {
   const map = standInMaps?.[branch];
@@ -146,25 +146,12 @@ describe('fitAdapter', () => {
   it('stops when aborted, in any phase, and leaves no runner open', async () => {
     for (const phase of ['trace', 'gates', 'weights', 'curve']) {
       const controller = new AbortController();
-      let open = 0;
-      const backend = {
-        ...referenceBackend,
-        load: async (...parameters: Parameters<typeof referenceBackend.load>) => {
-          const runner = await referenceBackend.load(...parameters);
-          open++;
-          const close = runner.close.bind(runner);
-          runner.close = () => {
-            open--;
-            return close();
-          };
-          return runner;
-        },
-      };
+      const { backend, open } = countedBackend();
       const onProgress = (step: FitProgress): void => {
         if (step.phase === phase) controller.abort();
       };
       await expect(fitAdapter(fitRequest({}, { backend, onProgress, signal: controller.signal }))).rejects.toThrow(AbortedError);
-      expect(open).toBe(0);
+      expect(open()).toBe(0);
     }
   });
 

@@ -34,3 +34,19 @@ export function randomSequences(count: number, length: number, vocabularySize: n
   };
   return Array.from({ length: count }, () => Int32Array.from({ length }, () => Math.floor(next() ** 2 * vocabularySize)));
 }
+
+/** The reference backend, and how many of its runners are open. */
+export function countedBackend(): { readonly backend: typeof referenceBackend; readonly open: () => number } {
+  let open = 0;
+  const load = async (...parameters: Parameters<typeof referenceBackend.load>) => {
+    const runner = await referenceBackend.load(...parameters);
+    open++;
+    const close = runner.close.bind(runner);
+    runner.close = () => {
+      open--;
+      return close();
+    };
+    return runner;
+  };
+  return { backend: { ...referenceBackend, load }, open: () => open };
+}

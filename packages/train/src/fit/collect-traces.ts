@@ -3,7 +3,7 @@ import { InsufficientMemoryError } from '@gateskip/errors';
 import { branchCount, densePlan } from '@gateskip/gate';
 import { NonFiniteTraceError } from '../errors.js';
 import type { Pacer } from '../progress.js';
-import { count } from './windows.js';
+import { STEP_BYTES, traceSteps } from './trace-steps.js';
 
 /** What every branch of the dense model saw and did on the calibration text, the pinned tokens left out. */
 export interface Traces {
@@ -18,9 +18,6 @@ export interface Traces {
   /** Rows from here on belong to held-out windows. */
   readonly fitRows: number;
 }
-
-/** Memory of the hidden states of one step. */
-export const STEP_BYTES = 96 * 1048576;
 
 /**
  * @param states hidden states kept of each branch: its input, its output, or both
@@ -56,48 +53,23 @@ export async function collectTraces(
   const inputs = make(() => new Float32Array(rows * d));
   const outputs = make(() => new Float32Array(rows * d));
   const streamSquaredNorms = make(() => new Float64Array(rows));
-  const chunk = Math.max(1, Math.min(512, Math.floor(STEP_BYTES / (branches * (8 * d + 4)))));
-  const plan = densePlan(branches);
-  const total = count(fit) + count(heldOut);
-
   let row = 0;
-  let done = 0;
-  for (const window of [...fit, ...heldOut]) {
-    const sequence = runner.openSequence();
-    try {
-      for (let start = 0; start < window.length; start += chunk) {
-        pacer.report('trace', done, total);
-        const tokens = window.slice(start, start + chunk);
-        const length = tokens.length;
-        const result = await runner.step(
-          { tokens, segments: [{ sequence, start: 0, length, plan: 0 }], outputs: new Int32Array(0), want: { hidden: true } },
-          [plan],
-          signal,
-        );
-        const hidden = result.hidden;
-        if (!hidden) throw new NonFiniteTraceError('trace asked of the backend', undefined, done);
-        const first = Math.max(0, pinnedTokens - start);
-        for (let branch = 0; branch < branches; branch++) {
-          const from = (branch * length + first) * d;
-          const to = (branch + 1) * length * d;
-          if (to <= from) continue;
-          inputs[branch]?.set(hidden.inputs.subarray(from, to), row * d);
-          outputs[branch]?.set(hidden.outputs.subarray(from, to), row * d);
-          const norms = hidden.streamSquaredNorms.subarray(branch * length + first, (branch + 1) * length);
-          streamSquaredNorms[branch]?.set(norms, row);
-          checkFinite(norms, 'residual stream', branch, done + first, 1);
-          checkFinite(hidden.inputs.subarray(from, to), 'input', branch, done + first, d);
-          checkFinite(hidden.outputs.subarray(from, to), 'output', branch, done + first, d);
-        }
-        row += Math.max(0, length - first);
-        done += length;
-        await pacer.breathe();
-      }
-    } finally {
-      runner.closeSequence(sequence);
+  const request = { windows: [...fit, ...heldOut], plan: densePlan(branches), pinnedTokens };
+  for await (const { hidden, length, first, done } of traceSteps(runner, request, pacer, signal)) {
+    for (let branch = 0; branch < branches; branch++) {
+      const from = (branch * length + first) * d;
+      const to = (branch + 1) * length * d;
+      if (to <= from) continue;
+      inputs[branch]?.set(hidden.inputs.subarray(from, to), row * d);
+      outputs[branch]?.set(hidden.outputs.subarray(from, to), row * d);
+      const norms = hidden.streamSquaredNorms.subarray(branch * length + first, (branch + 1) * length);
+      streamSquaredNorms[branch]?.set(norms, row);
+      checkFinite(norms, 'residual stream', branch, done + first, 1);
+      checkFinite(hidden.inputs.subarray(from, to), 'input', branch, done + first, d);
+      checkFinite(hidden.outputs.subarray(from, to), 'output', branch, done + first, d);
     }
+    row += length - first;
   }
-  pacer.report('trace', total, total);
   return { rows, size: d, inputs, outputs, streamSquaredNorms, fitRows };
 }
 
