@@ -65,6 +65,7 @@ void TrainerStepWorker::read(const Napi::Object& object) {
   TrainResults& results = request_.results;
   results.keptRows = arrayOf<uint8_t>(object, "keptRows", napi_uint8_array, branches * rows);
   results.scores = arrayOf<float>(object, "scores", napi_float32_array, branches * rows, false);
+  results.gains = arrayOf<float>(object, "gains", napi_float32_array, branches * rows, false);
   if (has(object, "wantedRows")) {
     request_.wantedRowCount = lengthOf(object, "wantedRows");
     request_.wantedRows = indicesOf(object, "wantedRows", request_.wantedRowCount, 0, static_cast<int64_t>(rows));

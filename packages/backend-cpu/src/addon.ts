@@ -93,6 +93,8 @@ export interface NativeTrainRequest {
   };
   readonly keptRows: Uint8Array;
   readonly scores?: Float32Array;
+  /** Filled with NaN; of branches that are taught it is written. */
+  readonly gains?: Float32Array;
   readonly wantedRows?: Int32Array;
   readonly logits?: Float32Array;
   /** Filled: cross-entropy, teacher, gates, teacher agreement, sum of teacher shares. */

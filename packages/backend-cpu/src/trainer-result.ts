@@ -13,7 +13,7 @@ export function trainerResult(
 ): TrainStepResult {
   const { loss, want } = input;
   const { rows, lossRows } = prepared;
-  const { keptRows, scores, logits, numbers } = request;
+  const { keptRows, scores, gains, logits, numbers } = request;
   const [crossEntropy, teacher, gates, agreement, shares] = numbers as unknown as [number, number, number, number, number];
   const branches = branchCount(config);
   const kept = new Uint32Array(branches);
@@ -35,6 +35,7 @@ export function trainerResult(
     denseMacs,
     ...(scores && { scores }),
     ...(want?.keptRows && { keptRows }),
+    ...(gains && { gains }),
     ...(logits && { logits }),
   };
 }

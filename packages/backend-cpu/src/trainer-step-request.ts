@@ -50,6 +50,7 @@ export function trainerStepRequest(
     }),
     keptRows: new Uint8Array(branches * rows),
     ...(want?.scores && { scores: new Float32Array(branches * rows) }),
+    ...(want?.gains && { gains: new Float32Array(branches * rows).fill(Number.NaN) }),
     ...(want?.logits && { wantedRows: want.logits, logits: new Float32Array(want.logits.length * config.vocabularySize) }),
     numbers: new Float64Array(5),
   };

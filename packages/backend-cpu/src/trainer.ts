@@ -86,7 +86,9 @@ export class CpuTrainer implements Trainer {
     const native = this.#idle();
     const { config, capabilities, gates } = this;
     const detachGateInput = this.#detachGateInput;
-    const prepared = validateTrainStep(input, { config, gates, detachGateInput, capabilities, maxRows: this.#maxRows });
+    const trainsGates = this.parameters.some(({ group }) => group === 'gates');
+    const context = { config, gates, detachGateInput, trainsGates, capabilities, maxRows: this.#maxRows };
+    const prepared = validateTrainStep(input, context, withGradients);
     this.#isStepping = true;
     const cancel = () => native.cancel();
     try {

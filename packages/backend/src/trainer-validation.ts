@@ -58,6 +58,8 @@ export interface TrainerContext {
   readonly config: ModelConfig;
   readonly gates: GateSet | undefined;
   readonly detachGateInput: boolean;
+  /** Whether gates are among what is trained. */
+  readonly trainsGates: boolean;
   readonly capabilities: Pick<Capabilities, 'rules' | 'scorers' | 'kvModes'>;
   readonly maxRows: number;
 }
@@ -83,9 +85,10 @@ export interface PreparedTrainStep {
  * The checks that every trainer makes before a step computes anything, in one place so that all throw the same errors.
  * The shares are `rowWeight / divisor`, without the weight of the part.
  *
+ * @param withGradients whether this is `step`, not `evaluate`
  * @throws InvalidArgumentError, ShapeMismatchError, UnsupportedError, ContextOverflowError
  */
-export function validateTrainStep(input: TrainStepInput, context: TrainerContext): PreparedTrainStep {
+export function validateTrainStep(input: TrainStepInput, context: TrainerContext, withGradients: boolean): PreparedTrainStep {
   const { config } = context;
   if (input === null || typeof input !== 'object' || !(input.tokens instanceof Int32Array))
     throw new InvalidArgumentError('A training step needs its tokens as an Int32Array.');
@@ -99,6 +102,12 @@ export function validateTrainStep(input: TrainStepInput, context: TrainerContext
   checkTokens('tokens', input.tokens, 0, config.vocabularySize);
   const { positions, segmentStart } = validateSegments(input, rows, config);
   validateTrainPlan(input, rows, context);
+  if (input.want?.gains === true && !(withGradients && context.trainsGates && input.straightThrough !== undefined))
+    throw new InvalidArgumentError(
+      'want.gains needs a backward pass with straightThrough, and gates that are trained.',
+      'Call step, with straightThrough, on a trainer whose trainable names gates.',
+      { what: 'want.gains' },
+    );
   const wanted = input.want?.logits;
   if (wanted !== undefined) {
     if (!(wanted instanceof Int32Array)) throw new InvalidArgumentError('want.logits must be an Int32Array of rows.');

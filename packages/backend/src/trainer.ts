@@ -90,6 +90,8 @@ export interface TrainStepInput {
     /** Scores of every row for every branch, also where no rule needs them. */
     readonly scores?: boolean;
     readonly keptRows?: boolean;
+    /** What every row is worth to every branch, by `step` alone; needs `straightThrough` and gates that are trained. */
+    readonly gains?: boolean;
     /** Rows whose logits are wanted, ascending. */
     readonly logits?: Int32Array;
   };
@@ -153,6 +155,12 @@ export interface TrainStepResult {
   readonly scores?: Float32Array;
   /** [2L, N]: 1 = the branch computed the row. */
   readonly keptRows?: Uint8Array;
+  /**
+   * [2L, N] where wanted: how the loss changes with `kept` to first order, `sum_i dL/dy_i * (f_i - s_i)` of {@link StraightThroughOptions}
+   * (below 0 where keeping the row helps), before any slope or price. 0 for pinned rows; NaN in branches whose scores straight-through
+   * skipping does not teach.
+   */
+  readonly gains?: Float32Array;
   /** [wanted rows, vocabulary] */
   readonly logits?: Float32Array;
 }

@@ -71,6 +71,7 @@ void TrainStep::gateUpstream(size_t branch, const BranchTape& tape, float* dOutp
   const bool weighs = multiplies();
   HeldScores* held = hasScores && request_->savings != nullptr ? &heldScores_[branch] : nullptr;
   if (held != nullptr) held->slopes.resize(rows_);
+  float* gains = hasScores && request_->results.gains != nullptr ? request_->results.gains + branch * rows_ : nullptr;
   forRows(pool_, rows_, 16, [&](size_t row, size_t thread) {
     const float* dy = dStream_.data() + row * hiddenStride_;
     const float* f = tape.output.data() + tape.slots[row] * hiddenStride_;
@@ -85,16 +86,19 @@ void TrainStep::gateUpstream(size_t branch, const BranchTape& tape, float* dOutp
     if (!hasScores) return;
     dScores[row] = 0;
     if (held != nullptr) held->slopes[row] = 0;
+    if (gains != nullptr) gains[row] = 0;
     if (request_->plan.pinned != nullptr && request_->plan.pinned[row] != 0) return;
     // What keeping the row adds less what skipping it adds.
     const float* instead = isMapped ? mapped + row * hiddenStride_ : vector;
-    float* gain = rowScratch_[thread].data();
+    float* more = rowScratch_[thread].data();
     for (size_t i = 0; i < d_; ++i) {
       const float added = weighs ? factors(tape, row)[width == 1 ? 0 : i] * f[i] : f[i];
-      gain[i] = instead == nullptr ? added : added - instead[i];
+      more[i] = instead == nullptr ? added : added - instead[i];
     }
+    const double gain = train_.dot(dy, more, d_);
+    if (gains != nullptr) gains[row] = static_cast<float>(gain);
     const double slope = surrogateSlope(tape.gate.scores[row], tape.threshold, request_->temperature);
-    dScores[row] = slope * train_.dot(dy, gain, d_);
+    dScores[row] = slope * gain;
     if (held != nullptr) held->slopes[row] = slope * request_->savings[branch];
   });
   if (isRegularised(branch)) gateLoss(tape, dOutput);

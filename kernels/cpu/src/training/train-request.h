@@ -36,6 +36,7 @@ struct TrainGateLoss {
 struct TrainResults {
   uint8_t* keptRows = nullptr;  // [2L, N]
   float* scores = nullptr;      // [2L, N] or null
+  float* gains = nullptr;       // [2L, N] or null; written where scores are taught
   float* logits = nullptr;      // [wanted rows, vocabulary] or null
   double crossEntropy = 0;
   double teacher = 0;

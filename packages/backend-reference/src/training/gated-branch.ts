@@ -41,6 +41,7 @@ export class GatedBranch {
   readonly #pacer: Pacer;
   readonly #pinned: Uint8Array;
   #held: HeldScores | undefined;
+  readonly #gains: Float32Array;
 
   constructor(index: number, sublayer: Sublayer, model: TrainingModel, input: TrainStepInput, prepared: PreparedTrainStep, pacer: Pacer) {
     this.#index = index;
@@ -49,6 +50,7 @@ export class GatedBranch {
     this.#input = input;
     this.#prepared = prepared;
     this.#pacer = pacer;
+    this.#gains = new Float32Array(prepared.rows).fill(Number.NaN);
     this.#pinned = Uint8Array.from({ length: prepared.rows }, (_, row) => (input.plan.pinned?.[row] ? 1 : 0));
   }
 
@@ -147,6 +149,11 @@ export class GatedBranch {
     return this.#held;
   }
 
+  /** What keeping each row is worth, there after `backward`: [N]. See `TrainStepResult.gains`. */
+  get gains(): Float32Array {
+    return this.#gains;
+  }
+
   /** @param scores gradient of the loss with respect to this branch's scores: [N] */
   scoreBackward({ gate }: HeldScores, score: Float64Array): void {
     const { spec, parameters, gradients } = this.#model.gates!;
@@ -177,10 +184,12 @@ export class GatedBranch {
         const f = tape.outputs[row]!;
         for (let i = 0; i < dy.length; i++) output![row * width + (width === 1 ? 0 : i)]! += dy[i]! * f[i]!;
       }
-      if (gains !== undefined && this.#pinned[row] === 0) {
-        slopes[row] = surrogateSlope(gate.score[row]!, tape.threshold!, this.#input.straightThrough!.temperature);
-        gains[row] = slopes[row]! * this.#gainOfKeeping(tape, row, dy);
-      }
+      if (gains === undefined) continue;
+      const gain = this.#pinned[row] === 0 ? this.#gainOfKeeping(tape, row, dy) : 0;
+      this.#gains[row] = gain;
+      if (this.#pinned[row] !== 0) continue;
+      slopes[row] = surrogateSlope(gate.score[row]!, tape.threshold!, this.#input.straightThrough!.temperature);
+      gains[row] = slopes[row]! * gain;
     }
     if (this.#isRegularised) {
       const regulariser = this.#input.loss.gates!;

@@ -63,7 +63,9 @@ export class ReferenceTrainer implements Trainer {
     const model = this.#idle();
     const { config, capabilities, gates } = this;
     const { detachGateInput } = model;
-    const prepared = validateTrainStep(input, { config, gates, detachGateInput, capabilities, maxRows: this.#maxRows });
+    const trainsGates = model.gates?.gradients !== undefined;
+    const context = { config, gates, detachGateInput, trainsGates, capabilities, maxRows: this.#maxRows };
+    const prepared = validateTrainStep(input, context, withGradients);
     this.#isStepping = true;
     try {
       return await runTrainStep(model, input, prepared, new Pacer(signal), withGradients);

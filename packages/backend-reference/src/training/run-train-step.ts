@@ -45,6 +45,7 @@ class TrainStep {
   readonly #kept: Uint32Array;
   readonly #scores: Float32Array | undefined;
   readonly #keptRows: Uint8Array | undefined;
+  readonly #gains: Float32Array | undefined;
   #gateLoss = 0;
 
   constructor(model: TrainingModel, input: TrainStepInput, prepared: PreparedTrainStep, pacer: Pacer, withGradients: boolean) {
@@ -65,6 +66,7 @@ class TrainStep {
     this.#kept = new Uint32Array(branches);
     this.#scores = input.want?.scores ? new Float32Array(branches * rows) : undefined;
     this.#keptRows = input.want?.keptRows ? new Uint8Array(branches * rows) : undefined;
+    this.#gains = input.want?.gains ? new Float32Array(branches * rows) : undefined;
   }
 
   async execute(): Promise<TrainStepResult> {
@@ -86,6 +88,7 @@ class TrainStep {
           true,
         );
       await branch.backward(inputs[index]!, tapes[index] ?? (await replayed()), this.#dStream);
+      this.#gains?.set(branch.gains, index * this.#prepared.rows);
       delete tapes[index];
       delete inputs[index];
     }
@@ -189,6 +192,7 @@ class TrainStep {
       denseMacs: this.#counter.denseMacs[0]!,
       ...(this.#scores && { scores: this.#scores }),
       ...(this.#keptRows && { keptRows: this.#keptRows }),
+      ...(this.#gains && { gains: this.#gains }),
       ...(shown && { logits: shown }),
     };
   }

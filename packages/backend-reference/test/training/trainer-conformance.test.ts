@@ -53,11 +53,22 @@ function replaceGradients(trainer: Trainer): Partial<Trainer> {
   };
 }
 
+function scaleGains(factor: number): NonNullable<Mutation['trainer']> {
+  return (trainer) => ({
+    async step(input, signal) {
+      const result = await trainer.step(input, signal);
+      return { ...result, ...(result.gains && { gains: result.gains.map((gain) => factor * gain) }) };
+    },
+  });
+}
+
 /** [what is wrong, the cases that must notice, the mutation] */
 const MUTANTS: readonly (readonly [string, RegExp, Mutation])[] = [
   ['kv mode project where absent is asked', /kv absent/, { input: (i) => ({ ...i, plan: { ...i.plan, kv: 'project' } }) }],
   ['kv mode absent where alias is asked', /kv alias/, { input: (i) => ({ ...i, plan: { ...i.plan, kv: 'absent' } }) }],
-  ['no surrogate', /kv project/, { input: ({ straightThrough: _, ...i }) => i }],
+  ['no surrogate', /kv project/, { input: ({ straightThrough: _, ...i }) => ({ ...i, want: { ...i.want, gains: false } }) }],
+  ['rows that are worth a little more', /kv project/, { trainer: scaleGains(1.001) }],
+  ['rows that are worth the opposite', /what rows are worth/, { trainer: scaleGains(-1) }],
   ['another temperature', /kv project/, { input: (i) => ({ ...i, straightThrough: { temperature: 0.11 } }) }],
   ['a budget that is not held', /budget held, scalar/, { input: (i) => ({ ...i, straightThrough: { temperature: 0.1 } }) }],
   [

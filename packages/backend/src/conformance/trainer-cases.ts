@@ -36,6 +36,7 @@ export function trainerConformanceCases(options: TrainerConformanceOptions): Con
       name: `training again gives the same bits: ${TRAINER_SCENARIOS[index]!.name}`,
       run: () => repeatScenario(options, TRAINER_SCENARIOS[index]!),
     })),
+    { name: 'training: what rows are worth is what scaling a branch does', run: () => gainsAddUp(options) },
     { name: 'training: refusals leave gradients as they were', run: () => refuse(options) },
     { name: 'training: one call at a time, aborts and close', run: () => lifecycle(options) },
   ];
@@ -72,9 +73,11 @@ async function compareScenario(options: TrainerConformanceOptions, scenario: Tra
   const listed = trainer.parameters.map(({ name, group, shape }) => ({ name, group, shape }));
   check(JSON.stringify(listed) === JSON.stringify(described), () => 'parameters are not those of trainerParameters, in their order.');
   const want = { keptRows: true };
-  const [expected, got] = [await right.step({ ...input, want }), await trainer.step({ ...input, want })];
+  const wantOfStep = { ...want, gains: input.straightThrough !== undefined && scenario.trainable.includes('gates') };
+  const [expected, got] = [await right.step({ ...input, want: wantOfStep }), await trainer.step({ ...input, want: wantOfStep })];
   compareResult(expected, got, options);
   compareGradients(right, trainer, 1, options);
+  compareGains(expected, got, options);
   // A second step adds to the first.
   await trainer.step({ ...input, want });
   compareGradients(right, trainer, 2, options);
@@ -102,6 +105,56 @@ function compareResult(expected: TrainStepResult, got: TrainStepResult, options:
     const distance = Math.abs(found[name]! - value) / Math.abs(value);
     check(distance <= allowed, () => `${name} should be ${value}, got ${found[name]} (allowed ${allowed}).`);
   }
+}
+
+/** What rows are worth to each branch, as one vector a branch. */
+function compareGains({ gains: expected, kept }: TrainStepResult, { gains }: TrainStepResult, options: TrainerConformanceOptions): void {
+  const { gradient: allowed } = options.tolerance ?? FLOAT32_TRAINER_TOLERANCE;
+  check(expected?.length === gains?.length, () => `gains should be ${expected?.length} numbers, got ${gains?.length}.`);
+  if (expected === undefined || gains === undefined) return;
+  const rows = expected.length / kept.length;
+  const norms = Array.from(kept, (_, branch) => Math.hypot(...expected.subarray(branch * rows, (branch + 1) * rows)));
+  const least = 0.01 * Math.max(...norms.filter((norm) => norm > 0), 0);
+  for (const [branch, norm] of norms.entries()) {
+    let squaredDistance = 0;
+    for (let i = branch * rows; i < (branch + 1) * rows; i++) {
+      check(Number.isNaN(expected[i]!) === Number.isNaN(gains[i]!), () => `gains[${i}] should be ${expected[i]}, is ${gains[i]}.`);
+      if (!Number.isNaN(gains[i]!)) squaredDistance += (expected[i]! - gains[i]!) ** 2;
+    }
+    const distance = Math.sqrt(squaredDistance);
+    check(
+      Number.isNaN(norm) || distance <= allowed * (norm + least),
+      () => `gains of branch ${branch} are off by ${distance} of ${norm} (allowed ${allowed} of it).`,
+    );
+  }
+}
+
+/** Where nothing skips and nothing stands in, all rows of a branch together are worth what scaling its last matrix does to the loss. */
+async function gainsAddUp(options: TrainerConformanceOptions): Promise<string | undefined> {
+  const scenario: TrainerScenario = {
+    name: 'gains',
+    trainable: ['gates', 'backbone'],
+    rule: 'threshold',
+    temperature: 0.1,
+    loss: 'both',
+  };
+  const opened = await open(options, scenario);
+  if (typeof opened === 'string') return opened;
+  const { trainer, input } = opened;
+  const { pinned, ...plan } = input.plan;
+  const keepsAll = { ...plan, rules: plan.rules.map(() => 'threshold' as const), values: new Float32Array(plan.rules.length), standIns: false };
+  const { gains } = await trainer.step({ ...input, plan: keepsAll, want: { gains: true } });
+  const rows = input.tokens.length;
+  for (let branch = 0; branch < plan.rules.length; branch++) {
+    const name = `layers.${branch >> 1}.${branch % 2 === 0 ? 'attentionOutput' : 'mlpDown'}`;
+    const { value, gradient } = trainer.parameters.find((parameter) => parameter.name === name)!;
+    const expected = value.reduce((sum, weight, i) => sum + weight * gradient[i]!, 0);
+    const got = gains!.subarray(branch * rows, (branch + 1) * rows).reduce((sum, gain) => sum + gain, 0);
+    const size = gains!.subarray(branch * rows, (branch + 1) * rows).reduce((sum, gain) => sum + Math.abs(gain), 0);
+    check(size > 0 && Math.abs(got - expected) <= 1e-4 * size, () => `gains of branch ${branch} add up to ${got}, should to ${expected}.`);
+  }
+  await trainer.close();
+  return undefined;
 }
 
 /** Gradients against `times` those of the oracle. */
@@ -175,6 +228,9 @@ async function refuse(options: TrainerConformanceOptions): Promise<string | unde
     for (const [i, { name, gradient }] of trainer.parameters.entries())
       exactly(`gradient of ${name} after ${what}`, before[i]!, Float64Array.from(gradient));
   }
+  const { straightThrough, ...untaught } = input;
+  await refused('gains of scores that are not taught', trainer.step({ ...untaught, want: { gains: true } }), 'GS_INVALID_ARGUMENT');
+  await refused('gains without a backward pass', trainer.evaluate({ ...input, want: { gains: true } }), 'GS_INVALID_ARGUMENT');
   await trainer.close();
   return undefined;
 }

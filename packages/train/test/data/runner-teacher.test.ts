@@ -87,13 +87,8 @@ describe('runnerTeacher', () => {
       expect(rows.count).toBe(Math.min(count, vocabularySize));
       const input = { tokens: sequence.tokens, segmentLengths: Int32Array.of(30), plan, loss: { teacher: { ...rows, weight: 1 } } };
       const capabilities = { rules: ['keep'], scorers: ['none'], kvModes: ['project'] } as const;
-      const checked = validateTrainStep(input, {
-        config: model.config,
-        gates: undefined,
-        detachGateInput: true,
-        capabilities,
-        maxRows: 30,
-      });
+      const context = { config: model.config, gates: undefined, detachGateInput: true, trainsGates: false, capabilities, maxRows: 30 };
+      const checked = validateTrainStep(input, context, true);
       expect(checked.lossRows.length).toBe(30);
       if (count >= vocabularySize) expect([...rows.tailMass]).toEqual(Array(30).fill(0));
       await teacher.close();
