@@ -40,7 +40,7 @@ export {
   distillGates,
 } from './fit/distill-gates.js';
 export { checkFit, type FitReport, type FitRequest, type FitResult, fitAdapter } from './fit/fit-adapter.js';
-export type { FitOptions, ResolvedFitOptions } from './fit/fit-options.js';
+export type { FitOptions, ImportanceMeasure, ResolvedFitOptions } from './fit/fit-options.js';
 export type { ScoreHeadQuality } from './fit/score-heads.js';
 export type { AdamWOptions, AdamWState, OptimizedParameter } from './optimizer/adam-w.js';
 export { AdamW } from './optimizer/adam-w.js';

@@ -1,5 +1,5 @@
 import { referenceBackend } from '@gateskip/backend-reference';
-import { AbortedError, InsufficientMemoryError, InvalidArgumentError } from '@gateskip/errors';
+import { AbortedError, InsufficientMemoryError, InvalidArgumentError, UnsupportedError } from '@gateskip/errors';
 import type { GateSet } from '@gateskip/gate';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { measureCurve } from '../src/fit/calibrate.js';
@@ -48,7 +48,7 @@ describe('fitAdapter', () => {
 
   it('gives rows that lose more a higher score, on text it has not seen', async () => {
     const sequences = randomSequences(60, 48, request.model.config.vocabularySize);
-    const plain = await fitAdapter(fitRequest({ weightTokens: 0, curveShares: [0.3] }, { sequences }));
+    const plain = await fitAdapter(fitRequest({ importance: 'norm', weightTokens: 0, curveShares: [0.3] }, { sequences }));
     const runner = await referenceBackend.load(request.model);
     const unseen = randomSequences(4, 48, request.model.config.vocabularySize, 99);
     const traces = await collectTraces(runner, unseen, [], 4, new Pacer('test'));
@@ -135,7 +135,7 @@ describe('fitAdapter', () => {
   });
 
   it('reports progress that never goes back within a phase and ends', () => {
-    for (const phase of ['trace', 'gates', 'weights', 'curve']) {
+    for (const phase of ['trace', 'gradients', 'gates', 'stand-ins', 'curve']) {
       const steps = progress.filter((step) => step.phase === phase);
       expect(steps.length).toBeGreaterThan(1);
       expect(steps.at(-1)?.done).toBe(steps.at(-1)?.total);
@@ -143,14 +143,20 @@ describe('fitAdapter', () => {
     }
   });
 
-  it('stops when aborted, in any phase, and leaves no runner open', async () => {
-    for (const phase of ['trace', 'gates', 'weights', 'curve']) {
+  it('stops when aborted, in any phase, and leaves no runner and no trainer open', async () => {
+    const phases = [
+      ...['trace', 'gradients', 'gates', 'stand-ins', 'curve'].map((phase) => ({ phase, importance: 'fisher' as const })),
+      ...['gates', 'weights'].map((phase) => ({ phase, importance: 'norm' as const })),
+    ];
+    for (const { phase, importance } of phases) {
       const controller = new AbortController();
       const { backend, open } = countedBackend();
       const onProgress = (step: FitProgress): void => {
         if (step.phase === phase) controller.abort();
       };
-      await expect(fitAdapter(fitRequest({}, { backend, onProgress, signal: controller.signal }))).rejects.toThrow(AbortedError);
+      await expect(fitAdapter(fitRequest({ importance }, { backend, onProgress, signal: controller.signal }))).rejects.toThrow(
+        AbortedError,
+      );
       expect(open()).toBe(0);
     }
   });
@@ -167,6 +173,7 @@ describe('fitAdapter', () => {
     await expect(fitAdapter(fitRequest({ protectedBranches: [0, 1, 2, 3, 4, 5, 6, 7] }))).rejects.toThrow(NothingToFitError);
     await expect(fitAdapter(fitRequest({ standInShare: 2 }))).rejects.toThrow(InvalidArgumentError);
     await expect(fitAdapter(fitRequest({ curveShares: [0.5, 0.4] }))).rejects.toThrow(InvalidArgumentError);
+    await expect(fitAdapter(fitRequest({ importance: 'magnitude' as 'norm' }))).rejects.toThrow(/Pass fisher or norm/);
     await expect(fitAdapter(fitRequest({}, { sequences: [Int32Array.of(...new Array(300).fill(128))] }))).rejects.toThrow(
       /outside the vocabulary/,
     );
@@ -199,8 +206,24 @@ describe('fitAdapter', () => {
     expect((error as NonFiniteTraceError).fields).toMatchObject({ branch: 5, got: 9 });
   });
 
+  it('asks for slopes where the backend has them, and says so', async () => {
+    expect(result.report.options.importance).toBe('fisher');
+    expect(result.report.branches.every(({ weight, damage }) => weight === 1 && damage === null)).toBe(true);
+    const { loadTrainer, ...backend } = referenceBackend;
+    const { report } = await fitAdapter(fitRequest({}, { backend }));
+    expect(report.options.importance).toBe('norm');
+    expect(report.branches[4]?.damage).toBeGreaterThan(0);
+    await expect(fitAdapter(fitRequest({ importance: 'fisher' }, { backend }))).rejects.toThrow(UnsupportedError);
+  });
+
+  it('measures what skips cost again in every round', async () => {
+    const { adapter, report } = await fitAdapter(fitRequest({ rounds: 2 }));
+    expect(report.options.rounds).toBe(2);
+    expect(adapter.gates.gates).not.toEqual(result.adapter.gates.gates);
+  });
+
   it('fits without weights where they are switched off', async () => {
-    const { report } = await fitAdapter(fitRequest({ weightTokens: 0, rounds: 1 }));
+    const { report } = await fitAdapter(fitRequest({ importance: 'norm', weightTokens: 0, rounds: 1 }));
     expect(report.branches.every((branch) => branch.weight === 1 && branch.damage === null)).toBe(true);
   });
 });

@@ -35,18 +35,23 @@ export function randomSequences(count: number, length: number, vocabularySize: n
   return Array.from({ length: count }, () => Int32Array.from({ length }, () => Math.floor(next() ** 2 * vocabularySize)));
 }
 
-/** The reference backend, and how many of its runners are open. */
+/** The reference backend, and how many of its runners and trainers are open. */
 export function countedBackend(): { readonly backend: typeof referenceBackend; readonly open: () => number } {
   let open = 0;
-  const load = async (...parameters: Parameters<typeof referenceBackend.load>) => {
-    const runner = await referenceBackend.load(...parameters);
+  const counted = <T extends { close(): Promise<void> }>(opened: T): T => {
     open++;
-    const close = runner.close.bind(runner);
-    runner.close = () => {
+    const close = opened.close.bind(opened);
+    opened.close = () => {
       open--;
       return close();
     };
-    return runner;
+    return opened;
   };
-  return { backend: { ...referenceBackend, load }, open: () => open };
+  const backend = {
+    ...referenceBackend,
+    load: async (...parameters: Parameters<typeof referenceBackend.load>) => counted(await referenceBackend.load(...parameters)),
+    loadTrainer: async (...parameters: Parameters<NonNullable<typeof referenceBackend.loadTrainer>>) =>
+      counted(await referenceBackend.loadTrainer!(...parameters)),
+  };
+  return { backend, open: () => open };
 }

@@ -11,7 +11,7 @@ export function addFitCommand(program: Command, context: CommandContext): void {
     .command('fit')
     .summary('fit gates to a model')
     .description(
-      'Fits gates without training: runs the text once, solves for each gate, measures what skipping costs, writes a gate file with the measured curve. The text comes from --text, or the model writes it itself (--self, the default).',
+      'Fits gates without training: runs the text once forward and once backward, solves for each gate, measures what skipping costs, writes a gate file with the measured curve. The text comes from --text, or the model writes it itself (--self, the default).',
     )
     .argument('<model>', modelArgument)
     .requiredOption('-o, --out <file>', 'gate file to write')
@@ -33,7 +33,13 @@ export function addFitCommand(program: Command, context: CommandContext): void {
       wholeNumbers(0, 8191),
     )
     .option('--pinned <n>', 'first tokens that never skip (default: 4; 0 with --import; kept by --distill)', wholeNumber(0, 15))
-    .option('--rounds <n>', 'rounds of gates and stand-ins before branches are weighed (default: 1)', wholeNumber(1, 16))
+    .addOption(
+      new Option(
+        '--importance <measure>',
+        'what gates are fitted to tell: what a skip does to predictions, by a backward pass (fisher, the default where the backend can train), or to the stream (norm)',
+      ).choices(['fisher', 'norm']),
+    )
+    .option('--rounds <n>', 'rounds of gates and stand-ins; norm: before branches are weighed (default: 1)', wholeNumber(1, 16))
     .option('--stand-in-rank <n>', 'rank by which stand-ins follow their token; 0: one vector for all (default: 16)', wholeNumber(0, 4096))
     .option('--curve-tokens <n>', 'tokens that each point of the curve is measured on (default: 2048)', wholeNumber(32, 4_194_304))
     .option('--quality-rows <n>', 'held-out rows compared with the dense model (default: 384)', wholeNumber(1, 65_536))

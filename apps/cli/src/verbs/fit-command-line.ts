@@ -18,6 +18,7 @@ export function fitCommandLine(reference: string, options: FitVerbOptions): stri
   add('--kv', options.kv);
   add('--protect', options.protect?.join(','));
   add('--pinned', options.pinned);
+  add('--importance', options.importance);
   add('--rounds', options.rounds);
   add('--curve-tokens', options.curveTokens);
   add('--quality-rows', options.qualityRows);

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import type { GateAdapter, Model, PublishedGates } from '@gateskip/model';
-import type { FitOptions, FitPhase, FitProgress, FitReport } from '@gateskip/train';
+import type { FitOptions, FitPhase, FitProgress, FitReport, ImportanceMeasure } from '@gateskip/train';
 import { UsageError } from '../errors.js';
 import type { ModelOptions } from '../options/model-options.js';
 import { grouped, percent, seconds } from '../output/format.js';
@@ -31,6 +31,7 @@ export interface FitVerbOptions extends Omit<ModelOptions, 'adapter' | 'allowOth
   readonly kv?: 'project' | 'absent' | 'alias';
   readonly protect?: readonly number[];
   readonly pinned?: number;
+  readonly importance?: ImportanceMeasure;
   readonly rounds?: number;
   readonly standInRank?: number;
   readonly curveTokens?: number;
@@ -43,6 +44,7 @@ const phaseWords: Readonly<Record<FitPhase, string>> = {
   trace: 'Running the dense model',
   gates: 'Fitting gates',
   weights: 'Weighing branches',
+  gradients: 'Measuring what skips do to predictions',
   'stand-ins': 'Fitting stand-ins',
   curve: 'Measuring the curve',
 };
@@ -142,7 +144,7 @@ async function importedGates(path: string, { config }: Model, output: Output): P
 }
 
 function fitOptions(options: FitVerbOptions): FitOptions {
-  const { tokens, window, seed, kv, protect, pinned, rounds, standInRank, curveTokens, qualityRows, memoryMib } = options;
+  const { tokens, window, seed, kv, protect, pinned, importance, rounds, standInRank, curveTokens, qualityRows, memoryMib } = options;
   const given = {
     tokens,
     windowTokens: window,
@@ -150,6 +152,7 @@ function fitOptions(options: FitVerbOptions): FitOptions {
     kv,
     protectedBranches: protect,
     pinnedTokens: pinned,
+    importance,
     rounds,
     standInRank,
     curveTokens,

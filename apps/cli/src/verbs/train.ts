@@ -47,6 +47,7 @@ const phaseWords: Readonly<Record<TrainPhase, string>> = {
   trace: 'Fitting the start: running the dense model',
   gates: 'Fitting the start: gates',
   weights: 'Fitting the start: weighing branches',
+  gradients: 'Fitting the start: what skips do to predictions',
   'stand-ins': 'Fitting the start: stand-ins',
   curve: 'Fitting the start: curve',
   load: 'Loading the trainer',

@@ -142,7 +142,12 @@ async function gainsAddUp(options: TrainerConformanceOptions): Promise<string | 
   if (typeof opened === 'string') return opened;
   const { trainer, input } = opened;
   const { pinned, ...plan } = input.plan;
-  const keepsAll = { ...plan, rules: plan.rules.map(() => 'threshold' as const), values: new Float32Array(plan.rules.length), standIns: false };
+  const keepsAll = {
+    ...plan,
+    rules: plan.rules.map(() => 'threshold' as const),
+    values: new Float32Array(plan.rules.length),
+    standIns: false,
+  };
   const { gains } = await trainer.step({ ...input, plan: keepsAll, want: { gains: true } });
   const rows = input.tokens.length;
   for (let branch = 0; branch < plan.rules.length; branch++) {

@@ -4,21 +4,25 @@ import type { AdapterProvenance, GateAdapter, Model, ModelConfig } from '@gatesk
 import { NothingToFitError } from '../errors.js';
 import { type FitProgress, Pacer } from '../progress.js';
 import { predict } from './branch-scores.js';
-import { branchWeights, measureBranchDamage } from './branch-weights.js';
 import { type MeasuredKnot, measureCurve } from './calibrate.js';
 import { checkTraceMemory, collectTraces } from './collect-traces.js';
 import { draftAdapter, withRunner } from './draft-adapter.js';
-import { fitBranchRows, mappedStandInsAt, scaleRows, standInsAt } from './fit-gates.js';
+import { fisherImportance } from './fisher-importance.js';
+import { mappedStandInsAt } from './fit-gates.js';
 import { type FitOptions, type ResolvedFitOptions, resolveFitOptions } from './fit-options.js';
+import { normImportance } from './norm-importance.js';
 import { quantilesOf, thresholdsAt } from './quantiles.js';
 import { sigmoidScores, toGateSet } from './score-scale.js';
-import type { BranchStandIn } from './stand-ins.js';
+import { Stopwatch } from './stopwatch.js';
 import { cutTraceWindows } from './trace-windows.js';
 import { count, spread } from './windows.js';
 
 export interface FitRequest {
   readonly model: Model;
-  /** Must give hidden states (`want.hidden`), rules `threshold` and `fraction`. Loaded three times, closed again. */
+  /**
+   * Must give hidden states (`want.hidden`), rules `threshold` and `fraction`, and a trainer for importance `fisher`. Loaded several
+   * times, closed again.
+   */
   readonly backend: Backend;
   readonly load?: Omit<LoadOptions, 'adapter' | 'signal' | 'onProgress'>;
   /** Calibration text as tokens, each sequence as the model would see it from its first token. */
@@ -41,13 +45,13 @@ export interface FitReport {
     readonly layer: number;
     readonly kind: 'attention' | 'mlp';
     readonly protected: boolean;
-    /** Share of the variance of the relative loss explained on held-out rows. */
+    /** Share of the variance of the loss (to its power) explained on held-out rows; one drawn label a row makes `fisher` a noisy one. */
     readonly heldOutR2: number;
-    /** Relative loss where the lowest scored `weightShare` of the rows skip, mean over all rows. */
+    /** Loss (`fisher`: nats; `norm`: relative to the stream) where the lowest scored `weightShare` of the rows skip, mean over all rows. */
     readonly meanLoss: number;
     /** KL to dense of that; null where not measured. */
     readonly damage: number | null;
-    /** What a unit of relative loss counts, geometric mean 1. */
+    /** What a unit of loss counts, geometric mean 1; with `fisher` 1. */
     readonly weight: number;
   }[];
   readonly timingsMs: {
@@ -85,21 +89,20 @@ function freeBranches(config: ModelConfig, { protectedBranches }: ResolvedFitOpt
 }
 
 /**
- * Fits scalar gates, stand-ins and the calibrated curve to a model without training it (no back-propagation): a dense
- * pass, a least squares row per branch for what a skip would lose relative to the stream, each branch's weight measured
- * by leaving it out, stand-ins regressed on the input of the rows that would skip, and a curve measured while really skipping.
- * The same input gives the same adapter on a deterministic backend.
+ * Fits scalar gates, stand-ins and the calibrated curve to a model without training anything: a dense pass, a least squares row per
+ * branch for what a skip would cost ({@link FitOptions.importance}: one backward pass of the text, or what skipping changes and each
+ * branch's weight measured by leaving it out), stand-ins regressed on the input of the rows that would skip, and a curve measured
+ * while really skipping. The same input gives the same adapter on a deterministic backend.
  *
  * @throws TooLittleTextError, InsufficientMemoryError, NonFiniteTraceError, NothingToFitError, InvalidArgumentError,
- *   AbortedError, and what the backend's `load` and `step` throw
+ *   UnsupportedError, AbortedError, and what the backend's `load`, `loadTrainer` and `step` throw
  */
 export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   const { model, sequences, signal } = request;
   const { config } = model;
-  const options = resolveFitOptions(request.options ?? {}, config);
+  const options = resolveFitOptions(request.options ?? {}, config, request.backend.loadTrainer !== undefined);
   const pacer = new Pacer('Fitting the adapter', signal, request.onProgress);
   pacer.check();
-  const branches = branchCount(config);
   const free = freeBranches(config, options);
   const windows = cutTraceWindows(sequences, config, options);
   const clock = new Stopwatch();
@@ -109,39 +112,15 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   );
   const traceMs = clock.lap();
 
-  // Gates need stand-ins to know what a skip loses, stand-ins need gates to know who skips: in turns.
   const highShare = Math.max(0.05, options.curveShares.at(-1) as number);
-  const perMac = inverseCosts(config, options);
-  const powered = (factors: readonly number[]): number[] => factors.map((factor) => factor ** options.lossPower);
-  const steps = { done: 0, total: branches * (options.rounds + 1) };
-  const fitRound = async (standIns: readonly BranchStandIn[]) => {
-    const fitted = await fitBranchRows(traces, standIns, options.maxIterations, pacer, steps, options.lossPower, options.weightShare);
-    steps.done += branches;
-    return fitted;
-  };
-  const none: BranchStandIn[] = Array.from({ length: branches }, () => ({ vector: new Float32Array(config.hiddenSize) }));
-  let fitted = await fitRound(none);
-  let standIns: readonly BranchStandIn[] = none;
-  for (let round = 1; round < options.rounds; round++) {
-    standIns = standInsAt(traces, scaleRows(fitted.rows, powered(perMac)), free, options.standInShare);
-    fitted = await fitRound(standIns);
-  }
-  let gatesMs = clock.lap();
-
-  const damage = await measureDamage();
-  const weights = branchWeights(damage, fitted.meanLoss);
-  const weightsMs = clock.lap();
-
-  const factors = powered(perMac.map((cost, branch) => cost * (weights[branch] as number)));
-  standIns = standInsAt(traces, scaleRows(fitted.rows, factors), free, options.standInShare);
-  fitted = await fitRound(standIns);
-  pacer.report('gates', steps.total, steps.total);
-  const scaled = scaleRows(fitted.rows, factors);
-  // Maps come last: gates that are fitted to what maps leave of the rows they were fitted to are a little worse on others.
-  standIns = await mappedStandInsAt(traces, scaled, free, options.standInShare, options.standInRank, pacer);
+  const measure = options.importance === 'fisher' ? fisherImportance : normImportance;
+  const input = { request, options, windows, traces, free, perMac: inverseCosts(config, options) };
+  const { scaled, fitted, damage, weights, timingsMs } = await measure(input, pacer);
+  clock.lap();
+  const standIns = await mappedStandInsAt(traces, scaled, free, options.standInShare, options.standInRank, pacer);
   const gates = toGateSet(scaled, predict(traces, scaled), free, standIns, highShare);
   const scores = sigmoidScores(gates, traces.inputs, traces.rows);
-  gatesMs += clock.lap();
+  const gatesMs = timingsMs.gates + clock.lap();
 
   const draft = draftAdapter(request, gates, options);
   const curve = await withRunner(request, draft, (runner) =>
@@ -186,22 +165,10 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
       damage: damage.get(branch) ?? null,
       weight: weights[branch] as number,
     })),
-    timingsMs: { trace: traceMs, gates: gatesMs, weights: weightsMs, curve: curveMs, total: clock.total() },
+    timingsMs: { trace: traceMs, gates: gatesMs, weights: timingsMs.weights, curve: curveMs, total: clock.total() },
     options,
   };
   return { adapter, report };
-
-  async function measureDamage(): Promise<ReadonlyMap<number, number>> {
-    if (options.weightTokens === 0) return new Map();
-    const draft = draftAdapter(request, toGateSet(fitted.rows, predict(traces, fitted.rows), free, standIns, highShare), options);
-    const texts = spread(
-      windows.fit.map((window) => window.slice(0, 256)),
-      options.weightTokens,
-    );
-    return withRunner(request, draft, (runner) =>
-      measureBranchDamage(runner, texts, free, options.weightShare, options.pinnedTokens, pacer, signal),
-    );
-  }
 }
 
 /** One over what a skip saves in MACs, per branch; attention at the mean context of a window. */
@@ -211,20 +178,4 @@ function inverseCosts(config: ModelConfig, options: ResolvedFitOptions): number[
     costs.attentionProjections + attentionCoreMacs(config, options.windowTokens / 2) - (options.kv === 'project' ? costs.kvProjections : 0);
   // Relative to the MLP, so that no precision is lost to the size of a model.
   return Array.from({ length: branchCount(config) }, (_, branch) => (branchKind(branch) === 'attention' ? costs.mlp / attention : 1));
-}
-
-class Stopwatch {
-  private readonly start = performance.now();
-  private last = this.start;
-
-  lap(): number {
-    const now = performance.now();
-    const elapsed = now - this.last;
-    this.last = now;
-    return elapsed;
-  }
-
-  total(): number {
-    return performance.now() - this.start;
-  }
 }

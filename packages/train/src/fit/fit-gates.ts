@@ -1,34 +1,37 @@
 import type { Pacer } from '../progress.js';
 import { type BranchRow, pooledQuantile, predict, predictBranch } from './branch-scores.js';
 import type { Traces } from './collect-traces.js';
+import type { ResolvedFitOptions } from './fit-options.js';
 import { fitLinear } from './linear-fit.js';
 import { fitStandInMap } from './stand-in-maps.js';
-import { type BranchStandIn, meanStandIn, relativeLoss } from './stand-ins.js';
+import { type BranchStandIn, meanStandIn } from './stand-ins.js';
 
 export interface FittedBranches {
-  /** Predicts the relative loss of a skip; not weighted, not divided by cost. */
+  /** Predicts the loss of a skip to the power; not weighted, not divided by cost. */
   readonly rows: readonly BranchRow[];
   readonly heldOutR2: readonly number[];
-  /** Relative loss, mean over all rows, where the lowest scored `weightShare` of them skip. */
+  /** Loss, mean over all rows, where the lowest scored `weightShare` of them skip. */
   readonly meanLoss: readonly number[];
 }
 
-/** The least squares row of each branch for the relative loss under the stand-ins given to the power given. */
+/**
+ * The least squares row of each branch for what a skip loses, to the power given.
+ *
+ * @param lossesOf loss of every traced row of a branch: [rows]
+ */
 export async function fitBranchRows(
   traces: Traces,
-  standIns: readonly BranchStandIn[],
-  maxIterations: number,
+  lossesOf: (branch: number) => Float64Array,
+  { maxIterations, lossPower: power, weightShare }: Pick<ResolvedFitOptions, 'maxIterations' | 'lossPower' | 'weightShare'>,
   pacer: Pacer,
   step: { readonly done: number; readonly total: number },
-  power: number,
-  weightShare: number,
 ): Promise<FittedBranches> {
   const rows: BranchRow[] = [];
   const heldOutR2: number[] = [];
   const meanLoss: number[] = [];
   for (let branch = 0; branch < traces.inputs.length; branch++) {
     pacer.report('gates', step.done + branch, step.total);
-    const losses = relativeLoss(traces, branch, standIns[branch] as BranchStandIn);
+    const losses = lossesOf(branch);
     const targets = losses.map((loss) => loss ** power);
     const fit = await fitLinear(traces.inputs[branch] as Float32Array, targets, traces.fitRows, traces.size, maxIterations, pacer);
     const correction = power === 1 ? 1 : meanCorrection(traces, branch, fit, losses, power);

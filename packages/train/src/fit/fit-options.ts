@@ -1,6 +1,9 @@
 import { InvalidArgumentError } from '@gateskip/errors';
 import type { KvMode } from '@gateskip/gate';
 
+/** What gates are fitted to tell; see {@link FitOptions.importance}. */
+export type ImportanceMeasure = 'fisher' | 'norm';
+
 export interface FitOptions {
   /** Calibration tokens used at most, taken evenly over the text; default 8192. */
   readonly tokens?: number;
@@ -21,13 +24,20 @@ export interface FitOptions {
    * in models narrower than 512, where it would cost too much of what a skip saves: a 32nd of the width.
    */
   readonly standInRank?: number;
+  /**
+   * What gates are fitted to tell. `fisher`: what a skip costs the model's predictions, by their Fisher information; takes a backward
+   * pass of the text, so a backend that can train and the model's weights in the precision that it trains in. `norm`: how much a skip
+   * changes the stream relative to it, weighed by what leaving the branch out costs; nothing but runs of the model. Default: `fisher`
+   * where the backend can train.
+   */
+  readonly importance?: ImportanceMeasure;
   /** The gates predict the loss of a skip to this power, 0.1..1: below 1 large losses count less. Default 0.5. */
   readonly lossPower?: number;
-  /** Rounds of gates and stand-ins, each before the branch weights are measured; one more follows. Default 1. */
+  /** Rounds of gates and stand-ins before the losses that count are measured (`norm`: branch weights); one more follows. Default 1. */
   readonly rounds?: number;
-  /** Tokens on which each branch's weight is measured by skipping it; 0: all weigh the same. Default 512. */
+  /** `norm`: tokens on which each branch's weight is measured by skipping it; 0: all weigh the same. Default 512. */
   readonly weightTokens?: number;
-  /** Share of those tokens that skip the branch; default 0.5. */
+  /** `norm`: share of those tokens that skip the branch; default 0.5. */
   readonly weightShare?: number;
   /** Tokens each point of the curve is measured on, at least; default 2048. */
   readonly curveTokens?: number;
@@ -45,10 +55,16 @@ export type ResolvedFitOptions = Required<FitOptions>;
 
 const CURVE_SHARES = [0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.37, 0.45, 0.55, 0.65, 0.75, 0.85];
 
-/** Fills in defaults. @throws InvalidArgumentError naming the option and its range */
+/**
+ * Fills in defaults.
+ *
+ * @param canTrain whether the backend that fits can train
+ * @throws InvalidArgumentError naming the option and its range
+ */
 export function resolveFitOptions(
   options: FitOptions,
   shape: { layers: number; contextLength: number; hiddenSize: number },
+  canTrain = true,
 ): ResolvedFitOptions {
   const branches = 2 * shape.layers;
   const resolved: ResolvedFitOptions = {
@@ -60,6 +76,7 @@ export function resolveFitOptions(
     protectedBranches: options.protectedBranches ?? defaultProtected(branches),
     standInShare: options.standInShare ?? 0.3,
     standInRank: options.standInRank ?? Math.min(16, Math.floor(shape.hiddenSize / 32)),
+    importance: options.importance ?? (canTrain ? 'fisher' : 'norm'),
     lossPower: options.lossPower ?? 0.5,
     rounds: options.rounds ?? 1,
     weightTokens: options.weightTokens ?? 512,
@@ -86,6 +103,12 @@ export function resolveFitOptions(
   within('memoryBytes', resolved.memoryBytes, 1, Number.MAX_SAFE_INTEGER);
   if (!['project', 'absent', 'alias'].includes(resolved.kv)) {
     throw new InvalidArgumentError(`kv is "${resolved.kv}".`, 'Pass project, absent or alias.', { what: 'kv', got: resolved.kv });
+  }
+  if (!['fisher', 'norm'].includes(resolved.importance)) {
+    throw new InvalidArgumentError(`importance is "${resolved.importance}".`, 'Pass fisher or norm.', {
+      what: 'importance',
+      got: resolved.importance,
+    });
   }
   for (const branch of resolved.protectedBranches) whole('protectedBranches', branch, 0, branches - 1);
   if (resolved.curveShares.length === 0 || resolved.curveShares.length > 64) {

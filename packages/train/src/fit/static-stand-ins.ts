@@ -1,6 +1,5 @@
-import { branchCount } from '@gateskip/gate';
 import { Pacer } from '../progress.js';
-import { collectTraces } from './collect-traces.js';
+import { collectTraces, type Traces } from './collect-traces.js';
 import { withRunner } from './draft-adapter.js';
 import type { FitRequest } from './fit-adapter.js';
 import { resolveFitOptions } from './fit-options.js';
@@ -32,13 +31,18 @@ export async function fitStaticStandIns(request: StaticRequest, dropped: readonl
   const traces = await withRunner(request, undefined, (runner) =>
     collectTraces(runner, windows.fit, windows.heldOut, options.pinnedTokens, pacer, signal),
   );
-  const rank = options.standInRank;
-  const d = config.hiddenSize;
+  return standInsOfAllRows(traces, dropped, options.standInRank, pacer);
+}
+
+/** Stand-ins of the branches named for all of their rows, and zeros for the others: [2L]. */
+export async function standInsOfAllRows(traces: Traces, named: readonly number[], rank: number, pacer: Pacer): Promise<BranchStandIn[]> {
+  const d = traces.size;
+  const branches = traces.inputs.length;
   const everyRow = new Float64Array(traces.rows);
   const made: BranchStandIn[] = [];
-  for (let branch = 0; branch < branchCount(config); branch++) {
-    pacer.report('stand-ins', branch, branchCount(config));
-    if (!dropped.includes(branch)) {
+  for (let branch = 0; branch < branches; branch++) {
+    pacer.report('stand-ins', branch, branches);
+    if (!named.includes(branch)) {
       const map = { down: new Float32Array(rank * d), up: new Float32Array(d * rank) };
       made.push({ vector: new Float32Array(d), ...(rank > 0 && { map }) });
       continue;
@@ -47,6 +51,6 @@ export async function fitStaticStandIns(request: StaticRequest, dropped: readonl
     made.push(rank === 0 ? { vector } : await fitStandInMap(traces, branch, everyRow, 0, vector, rank, pacer));
     await pacer.breathe();
   }
-  pacer.report('stand-ins', branchCount(config), branchCount(config));
+  pacer.report('stand-ins', branches, branches);
   return made;
 }
