@@ -2,7 +2,7 @@ import type { Pacer } from '../progress.js';
 import { fisherLosses } from './fisher-losses.js';
 import { fitBranchRows, mappedStandInsAt, scaleRows } from './fit-gates.js';
 import type { Importance, ImportanceInput } from './importance.js';
-import { standInsOfAllRows } from './static-stand-ins.js';
+import { relativeLoss } from './stand-ins.js';
 import { Stopwatch } from './stopwatch.js';
 
 /**
@@ -17,21 +17,23 @@ export async function fisherImportance(input: ImportanceInput, pacer: Pacer): Pr
   const { load, model, backend, signal } = request;
   const fisher = { model, backend, ...(load?.threads !== undefined && { threads: load.threads }), ...(signal && { signal }) };
   const factors = perMac.map((cost) => cost ** options.lossPower);
-  const total = branches * options.rounds;
-  // Who will skip is not known yet: what stands in is the best that can be said of every row.
-  let standIns = await standInsOfAllRows(traces, free, options.standInRank, pacer);
+  const total = branches * (options.rounds + 1);
+  // What a skip costs hangs on what stands in, and that on who skips. To begin with, those whose skip changes the stream least. Stand-ins
+  // of all rows alike would not do: they make rows that will skip look dear and those that never will look cheap.
+  const nothing = { vector: new Float32Array(traces.size) };
+  const change = await fitBranchRows(traces, (branch) => relativeLoss(traces, branch, nothing), options, pacer, { done: 0, total });
+  let scaled = scaleRows(change.rows, factors);
   let gatesMs = clock.lap();
   let lossesMs = 0;
   for (let round = 1; ; round++) {
+    const standIns = await mappedStandInsAt(traces, scaled, free, options.standInShare, options.standInRank, pacer);
+    gatesMs += clock.lap();
     const losses = await fisherLosses(fisher, texts, standIns, options, pacer);
     lossesMs += clock.lap();
-    const fitted = await fitBranchRows(traces, (branch) => losses[branch]!, options, pacer, { done: branches * (round - 1), total });
-    const scaled = scaleRows(fitted.rows, factors);
+    const fitted = await fitBranchRows(traces, (branch) => losses[branch]!, options, pacer, { done: branches * round, total });
+    scaled = scaleRows(fitted.rows, factors);
     gatesMs += clock.lap();
-    if (round < options.rounds) {
-      standIns = await mappedStandInsAt(traces, scaled, free, options.standInShare, options.standInRank, pacer);
-      continue;
-    }
+    if (round < options.rounds) continue;
     pacer.report('gates', total, total);
     const weights = new Array<number>(branches).fill(1);
     return { scaled, fitted, damage: new Map(), weights, timingsMs: { gates: gatesMs, weights: lossesMs } };

@@ -1,5 +1,5 @@
 import { Pacer } from '../progress.js';
-import { collectTraces, type Traces } from './collect-traces.js';
+import { collectTraces } from './collect-traces.js';
 import { withRunner } from './draft-adapter.js';
 import type { FitRequest } from './fit-adapter.js';
 import { resolveFitOptions } from './fit-options.js';
@@ -31,18 +31,14 @@ export async function fitStaticStandIns(request: StaticRequest, dropped: readonl
   const traces = await withRunner(request, undefined, (runner) =>
     collectTraces(runner, windows.fit, windows.heldOut, options.pinnedTokens, pacer, signal),
   );
-  return standInsOfAllRows(traces, dropped, options.standInRank, pacer);
-}
-
-/** Stand-ins of the branches named for all of their rows, and zeros for the others: [2L]. */
-export async function standInsOfAllRows(traces: Traces, named: readonly number[], rank: number, pacer: Pacer): Promise<BranchStandIn[]> {
+  const rank = options.standInRank;
   const d = traces.size;
   const branches = traces.inputs.length;
   const everyRow = new Float64Array(traces.rows);
   const made: BranchStandIn[] = [];
   for (let branch = 0; branch < branches; branch++) {
     pacer.report('stand-ins', branch, branches);
-    if (!named.includes(branch)) {
+    if (!dropped.includes(branch)) {
       const map = { down: new Float32Array(rank * d), up: new Float32Array(d * rank) };
       made.push({ vector: new Float32Array(d), ...(rank > 0 && { map }) });
       continue;
