@@ -18,6 +18,7 @@ export interface FittedBranches {
  * The least squares row of each branch for what a skip loses, to the power given.
  *
  * @param lossesOf loss of every traced row of a branch: [rows]
+ * @param ridgeRows see {@link fitLinear}
  */
 export async function fitBranchRows(
   traces: Traces,
@@ -25,6 +26,7 @@ export async function fitBranchRows(
   { maxIterations, lossPower: power, weightShare }: Pick<ResolvedFitOptions, 'maxIterations' | 'lossPower' | 'weightShare'>,
   pacer: Pacer,
   step: { readonly done: number; readonly total: number },
+  ridgeRows = 0,
 ): Promise<FittedBranches> {
   const rows: BranchRow[] = [];
   const heldOutR2: number[] = [];
@@ -33,7 +35,7 @@ export async function fitBranchRows(
     pacer.report('gates', step.done + branch, step.total);
     const losses = lossesOf(branch);
     const targets = losses.map((loss) => loss ** power);
-    const fit = await fitLinear(traces.inputs[branch] as Float32Array, targets, traces.fitRows, traces.size, maxIterations, pacer);
+    const fit = await fitLinear(traces.inputs[branch] as Float32Array, targets, traces.fitRows, traces.size, maxIterations, pacer, ridgeRows);
     const correction = power === 1 ? 1 : meanCorrection(traces, branch, fit, losses, power);
     rows.push({ weight: fit.weight.map((value) => value * correction), bias: fit.bias * correction });
     heldOutR2.push(fit.heldOutR2);

@@ -20,6 +20,8 @@ const PATIENCE = 4;
  *
  * @param inputs [rows, d]; the first `fitRows` are fitted, the others held out
  * @param targets [rows]
+ * @param ridgeRows above 0: a ridge that counts so many rows more at the mean variance of the columns, which then keep their own
+ *   scales: directions in which inputs vary little are trusted less
  */
 export async function fitLinear(
   inputs: Float32Array,
@@ -28,9 +30,11 @@ export async function fitLinear(
   size: number,
   maxIterations: number,
   pacer: Pacer,
+  ridgeRows = 0,
 ): Promise<LinearFit> {
   const rows = targets.length;
-  const { mean, scale } = columnMoments(inputs, fitRows, size);
+  const { mean, scale: ownScale } = columnMoments(inputs, fitRows, size);
+  const scale = ridgeRows > 0 ? evenScale(ownScale) : ownScale;
   let targetMean = 0;
   for (let row = 0; row < fitRows; row++) targetMean += (targets[row] as number) / fitRows;
 
@@ -86,7 +90,8 @@ export async function fitLinear(
       addRow(product, inputs, row * size, share);
       shares += share;
     }
-    for (let j = 0; j < size; j++) product[j] = ((product[j] as number) - shares * (mean[j] as number)) * (scale[j] as number);
+    for (let j = 0; j < size; j++)
+      product[j] = ((product[j] as number) - shares * (mean[j] as number)) * (scale[j] as number) + ridgeRows * (along[j] as number);
   }
 
   /** Four rows at once: each number of `scaled` and `product` is read once for four. */
@@ -137,6 +142,12 @@ export function columnMoments(inputs: Float32Array, rows: number, size: number):
   }
   const scale = square.map((sum, j) => (sum / rows > 1e-12 * (mean[j] as number) ** 2 && sum > 0 ? Math.sqrt(rows / sum) : 0));
   return { mean, scale };
+}
+
+/** One scale for all columns: that of their mean variance. */
+function evenScale(scale: Float64Array): Float64Array {
+  const variance = scale.reduce((sum, each) => sum + (each > 0 ? 1 / each ** 2 : 0), 0) / scale.length;
+  return new Float64Array(scale.length).fill(variance > 0 ? 1 / Math.sqrt(variance) : 0);
 }
 
 export function dotRow(weight: Float64Array, rows: Float32Array, at: number): number {
