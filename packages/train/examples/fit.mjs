@@ -12,7 +12,7 @@ const { adapter, report } = await fitAdapter({
   sequences,
   name: 'example',
   provenance: { method: 'fit', command: 'node fit.mjs', data: 'made up', license: 'CC0-1.0', created: '2026-01-01', version: '0.1.0' },
-  options: { curveShares: [0.1, 0.3, 0.6], curveTokens: 256 },
+  options: { curveShares: [0.1, 0.3, 0.6], weightTokens: 64, curveTokens: 256 },
   onProgress: ({ phase, done, total }) => {
     if (done === total) console.log(`${phase}: done`);
   },

@@ -134,8 +134,9 @@ describe('fitAdapter', () => {
     expect(again.report.knots).toEqual(result.report.knots);
   });
 
-  it('reports progress that never goes back within a phase and ends', () => {
-    for (const phase of ['trace', 'gradients', 'gates', 'stand-ins', 'curve']) {
+  it('reports progress that never goes back within a phase and ends', async () => {
+    await fitAdapter(fitRequest({ importance: 'fisher' }, { onProgress: (step) => step.phase === 'gradients' && progress.push(step) }));
+    for (const phase of ['trace', 'weights', 'gradients', 'gates', 'stand-ins', 'curve']) {
       const steps = progress.filter((step) => step.phase === phase);
       expect(steps.length).toBeGreaterThan(1);
       expect(steps.at(-1)?.done).toBe(steps.at(-1)?.total);
@@ -206,20 +207,24 @@ describe('fitAdapter', () => {
     expect((error as NonFiniteTraceError).fields).toMatchObject({ branch: 5, got: 9 });
   });
 
-  it('asks for slopes where the backend has them, and says so', async () => {
-    expect(result.report.options.importance).toBe('fisher');
-    expect(result.report.branches.every(({ weight, damage }) => weight === 1 && damage === null)).toBe(true);
+  it('weighs branches by norm, and asks for slopes where it is told to, of a backend that has them', async () => {
+    expect(result.report.options.importance).toBe('norm');
+    expect(result.report.branches[4]?.damage).toBeGreaterThan(0);
+    const { report } = await fitAdapter(fitRequest({ importance: 'fisher' }));
+    expect(report.options.importance).toBe('fisher');
+    expect(report.branches.every(({ weight, damage }) => weight === 1 && damage === null)).toBe(true);
     const { loadTrainer, ...backend } = referenceBackend;
-    const { report } = await fitAdapter(fitRequest({}, { backend }));
-    expect(report.options.importance).toBe('norm');
-    expect(report.branches[4]?.damage).toBeGreaterThan(0);
     await expect(fitAdapter(fitRequest({ importance: 'fisher' }, { backend }))).rejects.toThrow(UnsupportedError);
   });
 
   it('measures what skips cost again in every round', async () => {
-    const { adapter, report } = await fitAdapter(fitRequest({ rounds: 2 }));
-    expect(report.options.rounds).toBe(2);
-    expect(adapter.gates.gates).not.toEqual(result.adapter.gates.gates);
+    const [once, twice] = [
+      await fitAdapter(fitRequest({ importance: 'fisher' })),
+      await fitAdapter(fitRequest({ importance: 'fisher', rounds: 2 })),
+    ];
+    expect(twice.report.options.rounds).toBe(2);
+    expect(twice.adapter.gates.gates).not.toEqual(once.adapter.gates.gates);
+    expect((await fitAdapter(fitRequest({ importance: 'fisher' }))).adapter).toEqual(once.adapter);
   });
 
   it('fits without weights where they are switched off', async () => {

@@ -104,14 +104,12 @@ describe('maps of stand-ins', () => {
   });
 
   it('come with a fitted adapter, unless rank 0 is asked for; protected branches have zeros', async () => {
-    // By norm: what a skip does to predictions hangs on the maps, and so do the gates that are told.
-    const options = { importance: 'norm', weightTokens: 0, curveShares: [0.3] } as const;
-    const { adapter, report } = await fitAdapter(fitRequest({ standInRank: 2, ...options }));
+    const { adapter, report } = await fitAdapter(fitRequest({ standInRank: 2, weightTokens: 0, curveShares: [0.3] }));
     const maps = adapter.gates.standInMaps ?? [];
     expect(maps).toHaveLength(8);
     expect(report.options.standInRank).toBe(2);
     expect(maps[0]?.up.every((value) => value === 0)).toBe(true);
-    const plain = await fitAdapter(fitRequest({ standInRank: 0, ...options }));
+    const plain = await fitAdapter(fitRequest({ standInRank: 0, weightTokens: 0, curveShares: [0.3] }));
     expect(plain.adapter.gates.standInMaps).toBeUndefined();
     expect(plain.adapter.gates.gates).toEqual(adapter.gates.gates);
   });

@@ -11,7 +11,7 @@ export function addFitCommand(program: Command, context: CommandContext): void {
     .command('fit')
     .summary('fit gates to a model')
     .description(
-      'Fits gates without training: runs the text once forward and once backward, solves for each gate, measures what skipping costs, writes a gate file with the measured curve. The text comes from --text, or the model writes it itself (--self, the default).',
+      'Fits gates without training: runs the text once, solves for each gate, measures what skipping costs, writes a gate file with the measured curve. The text comes from --text, or the model writes it itself (--self, the default).',
     )
     .argument('<model>', modelArgument)
     .requiredOption('-o, --out <file>', 'gate file to write')
@@ -36,7 +36,7 @@ export function addFitCommand(program: Command, context: CommandContext): void {
     .addOption(
       new Option(
         '--importance <measure>',
-        'what gates are fitted to tell: what a skip does to predictions, by a backward pass (fisher, the default where the backend can train), or to the stream (norm)',
+        'what gates are fitted to tell: what a skip does to the stream (norm, the default), or to predictions, by a backward pass (fisher)',
       ).choices(['fisher', 'norm']),
     )
     .option('--rounds <n>', 'rounds of gates and stand-ins; norm: before branches are weighed (default: 1)', wholeNumber(1, 16))

@@ -100,7 +100,7 @@ function freeBranches(config: ModelConfig, { protectedBranches }: ResolvedFitOpt
 export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   const { model, sequences, signal } = request;
   const { config } = model;
-  const options = resolveFitOptions(request.options ?? {}, config, request.backend.loadTrainer !== undefined);
+  const options = resolveFitOptions(request.options ?? {}, config);
   const pacer = new Pacer('Fitting the adapter', signal, request.onProgress);
   pacer.check();
   const free = freeBranches(config, options);

@@ -35,7 +35,15 @@ export async function fitBranchRows(
     pacer.report('gates', step.done + branch, step.total);
     const losses = lossesOf(branch);
     const targets = losses.map((loss) => loss ** power);
-    const fit = await fitLinear(traces.inputs[branch] as Float32Array, targets, traces.fitRows, traces.size, maxIterations, pacer, ridgeRows);
+    const fit = await fitLinear(
+      traces.inputs[branch] as Float32Array,
+      targets,
+      traces.fitRows,
+      traces.size,
+      maxIterations,
+      pacer,
+      ridgeRows,
+    );
     const correction = power === 1 ? 1 : meanCorrection(traces, branch, fit, losses, power);
     rows.push({ weight: fit.weight.map((value) => value * correction), bias: fit.bias * correction });
     heldOutR2.push(fit.heldOutR2);

@@ -25,10 +25,10 @@ export interface FitOptions {
    */
   readonly standInRank?: number;
   /**
-   * What gates are fitted to tell. `fisher`: what a skip costs the model's predictions, by their Fisher information; takes a backward
-   * pass of the text, so a backend that can train and the model's weights in the precision that it trains in. `norm`: how much a skip
-   * changes the stream relative to it, weighed by what leaving the branch out costs; nothing but runs of the model. Default: `fisher`
-   * where the backend can train.
+   * What gates are fitted to tell. `norm`, the default: how much a skip changes the stream relative to it, weighed by what leaving the
+   * branch out costs; nothing but runs of the model. `fisher`: what a skip costs the model's predictions, by their Fisher information;
+   * takes a backward pass of the text, so a backend that can train and the model's weights in the precision that it trains in. Better
+   * where little is skipped, worse on conversations where much is.
    */
   readonly importance?: ImportanceMeasure;
   /** The gates predict the loss of a skip to this power, 0.1..1: below 1 large losses count less. Default 0.5. */
@@ -55,16 +55,10 @@ export type ResolvedFitOptions = Required<FitOptions>;
 
 const CURVE_SHARES = [0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.37, 0.45, 0.55, 0.65, 0.75, 0.85];
 
-/**
- * Fills in defaults.
- *
- * @param canTrain whether the backend that fits can train
- * @throws InvalidArgumentError naming the option and its range
- */
+/** Fills in defaults. @throws InvalidArgumentError naming the option and its range */
 export function resolveFitOptions(
   options: FitOptions,
   shape: { layers: number; contextLength: number; hiddenSize: number },
-  canTrain = true,
 ): ResolvedFitOptions {
   const branches = 2 * shape.layers;
   const resolved: ResolvedFitOptions = {
@@ -76,7 +70,7 @@ export function resolveFitOptions(
     protectedBranches: options.protectedBranches ?? defaultProtected(branches),
     standInShare: options.standInShare ?? 0.3,
     standInRank: options.standInRank ?? Math.min(16, Math.floor(shape.hiddenSize / 32)),
-    importance: options.importance ?? (canTrain ? 'fisher' : 'norm'),
+    importance: options.importance ?? 'norm',
     lossPower: options.lossPower ?? 0.5,
     rounds: options.rounds ?? 1,
     weightTokens: options.weightTokens ?? 512,

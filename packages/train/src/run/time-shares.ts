@@ -15,9 +15,12 @@ const WANTED_STEPS = 80;
 const STEP_PER_EVALUATION = 3;
 /** Fitting gates and stand-ins against running the model, a token each, at the width of a small model. */
 const GATES_PER_FORWARD = { factor: 9, hiddenSize: 576 };
-/** A label for each token and the slopes of its loss against running the model. */
-const SLOPES_PER_FORWARD = 6;
-const LEAST = { fitTokens: 1024, rows: 128, looked: 256, calibration: 128 };
+/** Weighing branches against running the model, a token and branch each: logits are compared there too. */
+const WEIGHING_PER_FORWARD = 3;
+const LEAST = { fitTokens: 1024, weightTokens: 48, rows: 128, looked: 256, calibration: 128 };
+const MOST_WEIGHT_TOKENS = 512;
+/** Tokens of the fit for each on which branches are weighed. */
+const FIT_PER_WEIGHT_TOKEN = 16;
 const PROBE_TOKENS = 128;
 
 /** How a run with a deadline shares out its time; without one everything is as large as the recipe says. */
@@ -40,12 +43,17 @@ export class TimeShares {
     if (recipe.gates.start === 'random') return {};
     const { tokens, standInRank } = recipe.gates;
     const rank = standInRank === undefined ? {} : { standInRank };
-    if (deadlineMs === undefined) return { ...rank, tokens };
+    if (deadlineMs === undefined)
+      return { ...rank, tokens, weightTokens: within(LEAST.weightTokens, tokens / FIT_PER_WEIGHT_TOKEN, MOST_WEIGHT_TOKENS) };
     const forwardMs = await this.#forwardMs();
     const { config } = model;
     const gatesMs = (forwardMs * GATES_PER_FORWARD.factor * GATES_PER_FORWARD.hiddenSize) / config.hiddenSize;
-    const perTokenMs = (1 + SLOPES_PER_FORWARD) * forwardMs + gatesMs;
-    return { ...rank, tokens: within(Math.max(LEAST.fitTokens, config.hiddenSize + 64), (SHARES.fit * this.allMs) / perTokenMs, tokens) };
+    const halfMs = (SHARES.fit * this.allMs) / 2;
+    return {
+      ...rank,
+      tokens: within(Math.max(LEAST.fitTokens, config.hiddenSize + 64), halfMs / (forwardMs + gatesMs), tokens),
+      weightTokens: within(LEAST.weightTokens, halfMs / (WEIGHING_PER_FORWARD * forwardMs * branchCount(config)), MOST_WEIGHT_TOKENS),
+    };
   }
 
   async #forwardMs(): Promise<number> {
