@@ -132,6 +132,7 @@ describe('gateskip fit --distill', () => {
     ['other pinned tokens', vector, ['--pinned', '0'], 'GS_USAGE'],
     ['another rank of stand-ins', vector, ['--stand-in-rank', '0'], 'GS_USAGE'],
     ['rounds of a fit', vector, ['--rounds', '1'], 'GS_USAGE'],
+    ['what a fit should tell', vector, ['--importance', 'fisher'], 'GS_USAGE'],
     ['too little memory', vector, ['--memory-mib', '1'], 'GS_INSUFFICIENT_MEMORY'],
   ];
   it.each(refused)('refuses %s and writes nothing', async (_, file, words, code) => {

@@ -28,6 +28,7 @@ const quick = [
 interface FitDocument {
   readonly out: string;
   readonly report: {
+    readonly options: { readonly importance: string };
     readonly knots: readonly { readonly skip: number; readonly net: number; readonly kl: number; readonly top1: number }[];
   };
   readonly adapter: { readonly provenance: Readonly<Record<string, string>> };
@@ -152,6 +153,17 @@ describe('gateskip fit', () => {
     expect(second.gates).toEqual(first.gates);
     expect(JSON.stringify(second)).not.toContain(folder);
     expect(first.name).toBe('tiny-gates');
+  });
+
+  it('asks what skips do to predictions where it is told to', async () => {
+    const out = join(folder, 'fisher.safetensors');
+    const ran = await commandLine(['fit', model, '-o', out, '--text', text, ...quick, '--importance', 'fisher', '--json']);
+    expect(ran.code, ran.stdout).toBe(0);
+    const { report, adapter } = documentOf<FitDocument>(ran);
+    expect(report.options.importance).toBe('fisher');
+    expect(adapter.provenance.command).toContain('--importance fisher');
+    const [byNorm, byFisher] = await Promise.all([readAdapter(gates), readAdapter(out)]);
+    expect(byFisher.gates.gates).not.toEqual(byNorm.gates.gates);
   });
 
   it('reads conversations through the chat template, beside plain text', async () => {

@@ -10,6 +10,7 @@ const keptOptions = [
   ['protect', '--protect'],
   ['pinned', '--pinned'],
   ['standInRank', '--stand-in-rank'],
+  ['importance', '--importance'],
   ['rounds', '--rounds'],
 ] as const satisfies readonly (readonly [keyof FitVerbOptions, string])[];
 
