@@ -20,6 +20,16 @@ const LABEL_TOKENS = 256;
 /** Of one branch, the largest losses beyond this share are cut down to it: single rows would decide a least squares fit. */
 const CAPPED_SHARE = 0.999;
 
+/** A backend whose trainer tells slopes. @throws UnsupportedError for others */
+export function assertTells(backend: Backend): asserts backend is Backend & Required<Pick<Backend, 'loadTrainer'>> {
+  if (backend.loadTrainer) return;
+  throw new UnsupportedError(
+    `Backend ${backend.name} cannot train, and importance fisher needs slopes.`,
+    'Use cpu or reference, or importance norm.',
+    { what: backend.name },
+  );
+}
+
 /**
  * What a skip of each row and branch would cost the model's predictions, to second order, nats: with e what the skip takes from the
  * stream (output minus stand-in) and F the Fisher information of the dense model's predictions, KL(dense || skipped) is about
@@ -41,12 +51,7 @@ export async function fisherLosses(
   pacer: Pacer,
 ): Promise<Float64Array[]> {
   const { model, backend, threads, signal } = request;
-  if (!backend.loadTrainer)
-    throw new UnsupportedError(
-      `Backend ${backend.name} cannot train, and importance fisher needs slopes.`,
-      'Use cpu or reference, or importance norm.',
-      { what: backend.name },
-    );
+  assertTells(backend);
   const branches = branchCount(model.config);
   const longest = windows.reduce((most, { length }) => Math.max(most, length), 1);
   const labels = await labelsOf(request, windows, pacer);

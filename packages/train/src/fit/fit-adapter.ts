@@ -8,6 +8,7 @@ import { type MeasuredKnot, measureCurve } from './calibrate.js';
 import { checkTraceMemory, collectTraces } from './collect-traces.js';
 import { draftAdapter, withRunner } from './draft-adapter.js';
 import { fisherImportance } from './fisher-importance.js';
+import { assertTells } from './fisher-losses.js';
 import { mappedStandInsAt } from './fit-gates.js';
 import { type FitOptions, type ResolvedFitOptions, resolveFitOptions } from './fit-options.js';
 import { normImportance } from './norm-importance.js';
@@ -101,6 +102,8 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   const { model, sequences, signal } = request;
   const { config } = model;
   const options = resolveFitOptions(request.options ?? {}, config);
+  // Before minutes of work.
+  if (options.importance === 'fisher') assertTells(request.backend);
   const pacer = new Pacer('Fitting the adapter', signal, request.onProgress);
   pacer.check();
   const free = freeBranches(config, options);

@@ -1,3 +1,4 @@
+import { branchCount } from '@gateskip/gate';
 import { Pacer } from '../progress.js';
 import { collectTraces } from './collect-traces.js';
 import { withRunner } from './draft-adapter.js';
@@ -32,12 +33,11 @@ export async function fitStaticStandIns(request: StaticRequest, dropped: readonl
     collectTraces(runner, windows.fit, windows.heldOut, options.pinnedTokens, pacer, signal),
   );
   const rank = options.standInRank;
-  const d = traces.size;
-  const branches = traces.inputs.length;
+  const d = config.hiddenSize;
   const everyRow = new Float64Array(traces.rows);
   const made: BranchStandIn[] = [];
-  for (let branch = 0; branch < branches; branch++) {
-    pacer.report('stand-ins', branch, branches);
+  for (let branch = 0; branch < branchCount(config); branch++) {
+    pacer.report('stand-ins', branch, branchCount(config));
     if (!dropped.includes(branch)) {
       const map = { down: new Float32Array(rank * d), up: new Float32Array(d * rank) };
       made.push({ vector: new Float32Array(d), ...(rank > 0 && { map }) });
@@ -47,6 +47,6 @@ export async function fitStaticStandIns(request: StaticRequest, dropped: readonl
     made.push(rank === 0 ? { vector } : await fitStandInMap(traces, branch, everyRow, 0, vector, rank, pacer));
     await pacer.breathe();
   }
-  pacer.report('stand-ins', branches, branches);
+  pacer.report('stand-ins', branchCount(config), branchCount(config));
   return made;
 }
