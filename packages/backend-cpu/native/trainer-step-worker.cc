@@ -56,6 +56,7 @@ void TrainerStepWorker::read(const Napi::Object& object) {
   request_.withGradients = object.Get("withGradients").ToBoolean().Value();
   request_.straightThrough = object.Get("straightThrough").ToBoolean().Value();
   request_.temperature = numberOf(object, "temperature");
+  request_.teachesSkippedOnly = object.Get("teachesSkippedOnly").ToBoolean().Value();
   request_.savings = arrayOf<double>(object, "savings", napi_float64_array, branches, false);
   const TrainingModel& model = handle_->trainer->model();
   if (request_.savings != nullptr && (!request_.straightThrough || !model.options.detachGateInput || model.gates.after))

@@ -73,6 +73,7 @@ export interface NativeTrainRequest {
   readonly straightThrough: boolean;
   /** 0 = slope 1. */
   readonly temperature: number;
+  readonly teachesSkippedOnly: boolean;
   /** MACs that a skip of each branch saves: [2L]; absent: budgets are not held. */
   readonly savings?: Float64Array;
   readonly crossEntropy?: { readonly targets: Int32Array; readonly shares: Float64Array; readonly weight: number };

@@ -27,6 +27,7 @@ export function trainerStepRequest(
     withGradients,
     straightThrough: straightThrough !== undefined,
     temperature: straightThrough?.temperature ?? 0,
+    teachesSkippedOnly: straightThrough?.taught === 'skipped',
     ...(straightThrough?.savings && { savings: straightThrough.savings }),
     ...(crossEntropy && { crossEntropy: { targets: crossEntropy.targets, shares: crossEntropyShare, weight: crossEntropy.weight } }),
     ...(teacher && {

@@ -153,6 +153,9 @@ function validateTrainPlan(input: TrainStepInput, rows: number, context: Trainer
   const temperature = straightThrough?.temperature;
   if (temperature !== undefined && !(temperature > 0 && Number.isFinite(temperature)))
     throw new InvalidArgumentError(`straightThrough.temperature must be above 0, got ${temperature}.`);
+  const taught = straightThrough?.taught;
+  if (taught !== undefined && taught !== 'all' && taught !== 'skipped')
+    throw new InvalidArgumentError(`straightThrough.taught must be all or skipped, got ${String(taught)}.`);
   if (straightThrough?.savings !== undefined) validateSavings(straightThrough.savings, context);
 }
 

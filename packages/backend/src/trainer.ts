@@ -103,7 +103,7 @@ export interface TrainStepInput {
  *
  * Forward: hard, `y = kept * f + (1 - kept) * s`; f is what the branch adds to a kept row (gate applied where gates
  * multiply), s its stand-in or zero. Backward: f and s get their exact gradients (`kept * dy`, `(1 - kept) * dy`; where s reads the branch's
- * input by a map, that gets its own through it), and the score of every unpinned row gets
+ * input by a map, that gets its own through it), and the score of every taught row gets
  *
  *     dL/dscore = slope * sum_i dL/dy_i * (f_i - s_i)
  *     slope     = sigma'((score - t) / T) / T      with temperature T;  1 without
@@ -123,15 +123,21 @@ export interface StraightThroughOptions {
   readonly temperature?: number;
   /**
    * MACs that a skipping row of each branch saves, [2L], above 0. Given, the budget of every segment is held: its
-   * threshold moves with the scores so that the MACs that it saves stay, and the score of every unpinned row gets
+   * threshold moves with the scores so that the MACs that it saves stay, and the score of every taught row gets
    *
    *     dL/dscore = slope * (gain - price * saving)
-   *     price     = sum of slope * gain / sum of slope * saving, over the unpinned rows of all such branches of the segment
+   *     price     = sum of slope * gain / sum of slope * saving, over the taught rows of all such branches of the segment
    *
    * with gain = sum_i dL/dy_i * (f_i - s_i) and 0 for a price of 0 / 0. Absent, scores are taught as if the threshold stood still: the
    * more is kept, the lower is the loss, so all of them rise. Needs gates before their branch whose input is detached.
    */
   readonly savings?: Float64Array;
+  /**
+   * Which unpinned rows teach scores: `all` (default), or those that `skipped`. The slope at the skipped end says what the skip cost; at
+   * the kept end it says next to nothing, since a loss near its least is flat there, so that kept rows look cheaper than they are
+   * and teaching them undoes the order of scores.
+   */
+  readonly taught?: 'all' | 'skipped';
 }
 
 export interface TrainStepResult {

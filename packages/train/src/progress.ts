@@ -1,6 +1,6 @@
 import { AbortedError } from '@gateskip/errors';
 
-export type FitPhase = 'text' | 'trace' | 'gates' | 'weights' | 'gradients' | 'stand-ins' | 'curve';
+export type FitPhase = 'text' | 'trace' | 'gates' | 'weights' | 'gradients' | 'costs' | 'stand-ins' | 'curve';
 
 export interface FitProgress {
   readonly phase: FitPhase;

@@ -136,7 +136,8 @@ describe('fitAdapter', () => {
 
   it('reports progress that never goes back within a phase and ends', async () => {
     await fitAdapter(fitRequest({ importance: 'fisher' }, { onProgress: (step) => step.phase === 'gradients' && progress.push(step) }));
-    for (const phase of ['trace', 'weights', 'gradients', 'gates', 'stand-ins', 'curve']) {
+    await fitAdapter(fitRequest({ importance: 'measured' }, { onProgress: (step) => step.phase === 'costs' && progress.push(step) }));
+    for (const phase of ['trace', 'weights', 'gradients', 'costs', 'gates', 'stand-ins', 'curve']) {
       const steps = progress.filter((step) => step.phase === phase);
       expect(steps.length).toBeGreaterThan(1);
       expect(steps.at(-1)?.done).toBe(steps.at(-1)?.total);
@@ -148,6 +149,7 @@ describe('fitAdapter', () => {
     const phases = [
       ...['trace', 'gradients', 'gates', 'stand-ins', 'curve'].map((phase) => ({ phase, importance: 'fisher' as const })),
       ...['gates', 'weights'].map((phase) => ({ phase, importance: 'norm' as const })),
+      { phase: 'costs', importance: 'measured' as const },
     ];
     for (const { phase, importance } of phases) {
       const controller = new AbortController();
@@ -174,7 +176,7 @@ describe('fitAdapter', () => {
     await expect(fitAdapter(fitRequest({ protectedBranches: [0, 1, 2, 3, 4, 5, 6, 7] }))).rejects.toThrow(NothingToFitError);
     await expect(fitAdapter(fitRequest({ standInShare: 2 }))).rejects.toThrow(InvalidArgumentError);
     await expect(fitAdapter(fitRequest({ curveShares: [0.5, 0.4] }))).rejects.toThrow(InvalidArgumentError);
-    await expect(fitAdapter(fitRequest({ importance: 'magnitude' as 'norm' }))).rejects.toThrow(/Pass fisher or norm/);
+    await expect(fitAdapter(fitRequest({ importance: 'magnitude' as 'norm' }))).rejects.toThrow(/Pass fisher, measured or norm/);
     await expect(fitAdapter(fitRequest({}, { sequences: [Int32Array.of(...new Array(300).fill(128))] }))).rejects.toThrow(
       /outside the vocabulary/,
     );
@@ -214,7 +216,8 @@ describe('fitAdapter', () => {
     expect(report.options.importance).toBe('fisher');
     expect(report.branches.every(({ weight, damage }) => weight === 1 && damage === null)).toBe(true);
     const { loadTrainer, ...backend } = referenceBackend;
-    await expect(fitAdapter(fitRequest({ importance: 'fisher' }, { backend }))).rejects.toThrow(UnsupportedError);
+    for (const importance of ['fisher', 'measured'] as const)
+      await expect(fitAdapter(fitRequest({ importance }, { backend }))).rejects.toThrow(UnsupportedError);
   });
 
   it('measures what skips cost again in every round', async () => {
@@ -225,6 +228,16 @@ describe('fitAdapter', () => {
     expect(twice.report.options.rounds).toBe(2);
     expect(twice.adapter.gates.gates).not.toEqual(once.adapter.gates.gates);
     expect((await fitAdapter(fitRequest({ importance: 'fisher' }))).adapter).toEqual(once.adapter);
+  });
+
+  it('corrects gates by what skips are seen to cost, the same again', async () => {
+    const [first, again] = [
+      await fitAdapter(fitRequest({ importance: 'measured' })),
+      await fitAdapter(fitRequest({ importance: 'measured' })),
+    ];
+    expect(first.report.branches[4]?.damage).toBe(result.report.branches[4]?.damage);
+    expect(first.adapter.gates.gates).not.toEqual(result.adapter.gates.gates);
+    expect(again.adapter).toEqual(first.adapter);
   });
 
   it('fits without weights where they are switched off', async () => {

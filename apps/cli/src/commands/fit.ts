@@ -36,8 +36,8 @@ export function addFitCommand(program: Command, context: CommandContext): void {
     .addOption(
       new Option(
         '--importance <measure>',
-        'what gates are fitted to tell: what a skip does to the stream (norm, the default), or to predictions, by a backward pass (fisher)',
-      ).choices(['fisher', 'norm']),
+        'what gates are fitted to tell: what a skip does to the stream (norm, the default), the same corrected by what skips are seen to cost (measured, the best), or what predictions would lose by a backward pass (fisher)',
+      ).choices(['fisher', 'measured', 'norm']),
     )
     .option('--rounds <n>', 'rounds of gates and stand-ins; norm: before branches are weighed (default: 1)', wholeNumber(1, 16))
     .option('--stand-in-rank <n>', 'rank by which stand-ins follow their token; 0: one vector for all (default: 16)', wholeNumber(0, 4096))

@@ -45,6 +45,7 @@ const phaseWords: Readonly<Record<FitPhase, string>> = {
   gates: 'Fitting gates',
   weights: 'Weighing branches',
   gradients: 'Measuring what skips do to predictions',
+  costs: 'Measuring what skips cost',
   'stand-ins': 'Fitting stand-ins',
   curve: 'Measuring the curve',
 };

@@ -48,6 +48,7 @@ const phaseWords: Readonly<Record<TrainPhase, string>> = {
   gates: 'Fitting the start: gates',
   weights: 'Fitting the start: weighing branches',
   gradients: 'Fitting the start: what skips do to predictions',
+  costs: 'Fitting the start: what skips cost',
   'stand-ins': 'Fitting the start: stand-ins',
   curve: 'Fitting the start: curve',
   load: 'Loading the trainer',

@@ -97,6 +97,7 @@ void TrainStep::gateUpstream(size_t branch, const BranchTape& tape, float* dOutp
     }
     const double gain = train_.dot(dy, more, d_);
     if (gains != nullptr) gains[row] = static_cast<float>(gain);
+    if (request_->teachesSkippedOnly && tape.skipped[row] == 0) return;
     const double slope = surrogateSlope(tape.gate.scores[row], tape.threshold, request_->temperature);
     dScores[row] = slope * gain;
     if (held != nullptr) held->slopes[row] = slope * request_->savings[branch];

@@ -53,6 +53,7 @@ struct TrainRequest {
   StepPlan plan{};
   bool straightThrough = false;
   double temperature = 0;           // 0: slope 1
+  bool teachesSkippedOnly = false;  // scores of kept rows get nothing
   const double* savings = nullptr;  // [2L]: MACs that a skip saves; null: budgets are not held
   const int32_t* lossRows = nullptr;
   size_t lossRowCount = 0;

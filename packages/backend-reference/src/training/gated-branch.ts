@@ -187,7 +187,7 @@ export class GatedBranch {
       if (gains === undefined) continue;
       const gain = this.#pinned[row] === 0 ? this.#gainOfKeeping(tape, row, dy) : 0;
       this.#gains[row] = gain;
-      if (this.#pinned[row] !== 0) continue;
+      if (this.#pinned[row] !== 0 || !this.#teaches(tape, row)) continue;
       slopes[row] = surrogateSlope(gate.score[row]!, tape.threshold!, this.#input.straightThrough!.temperature);
       gains[row] = slopes[row]! * gain;
     }
@@ -198,6 +198,11 @@ export class GatedBranch {
     }
     if (gains !== undefined && saving !== undefined) this.#held = { gate, gains, saved: slopes.map((slope) => slope * saving) };
     return { ...(output && { output }), ...(gains && saving === undefined && { score: gains }) };
+  }
+
+  /** Of a row that is not pinned. */
+  #teaches(tape: BranchTape, row: number): boolean {
+    return this.#input.straightThrough?.taught !== 'skipped' || tape.skipped[row] !== 0;
   }
 
   /** dL/dy · (what keeping the row adds - what skipping it adds) */

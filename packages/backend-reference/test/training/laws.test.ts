@@ -152,6 +152,26 @@ describe('laws of training', () => {
   });
 
   it.each([
+    ['all rows that are not pinned', 'all' as const],
+    ['skipped rows alone', 'skipped' as const],
+  ])('teaches scores by what %s are worth', async (_, taught) => {
+    const gates = randomGates(model, { variant: 'scalar' });
+    const trainer = await trainerOf({ gates, trainable: ['gates'] });
+    const want = { gains: true, scores: true, keptRows: true };
+    const loss = teacherLoss(vocabularySize, 4, 0.25);
+    const { gains, scores, keptRows } = await trainer.step(stepInput(model, THRESHOLDS, loss, { straightThrough: { taught }, want }));
+    for (let branch = 0; branch < BRANCHES; branch++) {
+      let expected = 0;
+      for (let i = branch * ROWS; i < (branch + 1) * ROWS; i++)
+        if (taught === 'all' || keptRows![i] === 0) expected += gains![i]! * scores![i]! * (1 - scores![i]!);
+      const { gradient } = trainer.parameters.find(({ name }) => name === `branches.${branch}.bias`)!;
+      expect(gradient[0]).toBeCloseTo(expected, 6);
+    }
+    const kinds = new Set(keptRows);
+    expect(kinds.size).toBe(2);
+  });
+
+  it.each([
     ['thresholds that stand still', CURVED],
     ['budgets that are held', HELD],
   ])('keeps packed segments apart, with %s: together they are the sum of each alone over the same divisor', async (_, surrogate) => {

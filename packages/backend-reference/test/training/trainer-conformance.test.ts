@@ -76,6 +76,11 @@ const MUTANTS: readonly (readonly [string, RegExp, Mutation])[] = [
     /budget held, scalar/,
     { input: (i) => ({ ...i, straightThrough: { temperature: 0.1, savings: i.straightThrough!.savings!.map(() => 1) } }) },
   ],
+  [
+    'scores that kept rows teach too',
+    /skipped rows alone/,
+    { input: (i) => ({ ...i, straightThrough: { ...i.straightThrough, taught: 'all' } }) },
+  ],
   ['a surrogate that nobody asked for', /random|plain/, { input: (i) => ({ ...i, straightThrough: { temperature: 0.1 } }) }],
   ['stand-ins forgotten', /dropped branches/, { input: (i) => ({ ...i, plan: { ...i.plan, standIns: false } }) }],
   [

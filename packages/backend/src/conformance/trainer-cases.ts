@@ -226,6 +226,7 @@ async function refuse(options: TrainerConformanceOptions): Promise<string | unde
       { straightThrough: { savings: repeated.map(() => Number.NaN) as unknown as Float64Array } },
       'GS_INVALID_ARGUMENT',
     ],
+    ['rows that no word names', { straightThrough: { taught: 'kept' as 'all' } }, 'GS_INVALID_ARGUMENT'],
     ['savings of too few branches', { straightThrough: { savings: new Float64Array(1) } }, 'GS_SHAPE_MISMATCH'],
   ];
   for (const [what, change, code] of bad) {

@@ -20,6 +20,8 @@ export interface TrainerScenario {
   readonly temperature?: number | 'none';
   /** Whether the budget of every segment is held; see `StraightThroughOptions.savings`. Default not. */
   readonly holdsBudget?: boolean;
+  /** Default `all`. */
+  readonly taught?: 'all' | 'skipped';
   readonly loraStrength?: number;
   /** Of the maps that stand-ins have; default none. */
   readonly standInRank?: number;
@@ -108,6 +110,18 @@ export const TRAINER_SCENARIOS: readonly TrainerScenario[] = [
       temperature: 0.1,
       holdsBudget: true,
       loss: variant === 'hybrid' ? 'density' : 'teacher',
+    }),
+  ),
+  ...([true, false] as const).map(
+    (holdsBudget): TrainerScenario => ({
+      name: `skipped rows alone teach scores${holdsBudget ? ', budget held' : ''}`,
+      trainable: ['gates', 'standIns'],
+      rule: 'threshold',
+      temperature: 0.1,
+      holdsBudget,
+      taught: 'skipped',
+      standInRank: 3,
+      loss: 'teacher',
     }),
   ),
   {
@@ -229,6 +243,7 @@ export async function trainerInput(scenario: TrainerScenario, oracle: Trainer): 
     ...(scenario.temperature !== undefined && {
       straightThrough: {
         ...(scenario.temperature !== 'none' && { temperature: scenario.temperature }),
+        ...(scenario.taught && { taught: scenario.taught }),
         ...(scenario.holdsBudget && { savings: Float64Array.from({ length: branches }, (_, branch) => 1 + ((branch * 5) % 7)) }),
       },
     }),

@@ -1,34 +1,16 @@
-import type { Backend, Trainer } from '@gateskip/backend';
-import { UnsupportedError } from '@gateskip/errors';
+import type { Trainer } from '@gateskip/backend';
 import { branchCount, type GateSet, type KvMode, type Plan } from '@gateskip/gate';
-import type { Model } from '@gateskip/model';
 import { runnerTeacher } from '../data/runner-teacher.js';
 import type { Teacher } from '../data/training-text.js';
 import type { Pacer } from '../progress.js';
 import { drawLabels } from './draw-labels.js';
+import { assertTells, type SlopesRequest } from './slopes.js';
 import type { BranchStandIn } from './stand-ins.js';
-
-export interface FisherRequest {
-  readonly model: Model;
-  readonly backend: Backend;
-  readonly threads?: number;
-  readonly signal?: AbortSignal;
-}
 
 /** Likeliest tokens that labels are drawn from. */
 const LABEL_TOKENS = 256;
 /** Of one branch, the largest losses beyond this share are cut down to it: single rows would decide a least squares fit. */
 const CAPPED_SHARE = 0.999;
-
-/** A backend whose trainer tells slopes. @throws UnsupportedError for others */
-export function assertTells(backend: Backend): asserts backend is Backend & Required<Pick<Backend, 'loadTrainer'>> {
-  if (backend.loadTrainer) return;
-  throw new UnsupportedError(
-    `Backend ${backend.name} cannot train, and importance fisher needs slopes.`,
-    'Use cpu or reference, or importance norm.',
-    { what: backend.name },
-  );
-}
 
 /**
  * What a skip of each row and branch would cost the model's predictions, to second order, nats: with e what the skip takes from the
@@ -44,7 +26,7 @@ export function assertTells(backend: Backend): asserts backend is Backend & Requ
  * @throws UnsupportedError where the backend cannot train, and what teacher and trainer throw
  */
 export async function fisherLosses(
-  request: FisherRequest,
+  request: SlopesRequest,
   windows: readonly Int32Array[],
   standIns: readonly BranchStandIn[],
   { kv, pinnedTokens }: { readonly kv: KvMode; readonly pinnedTokens: number },
@@ -85,7 +67,7 @@ export async function fisherLosses(
 
 /** A label for every row of every window. */
 async function labelsOf(
-  { model, backend, threads, signal }: FisherRequest,
+  { model, backend, threads, signal }: SlopesRequest,
   windows: readonly Int32Array[],
   pacer: Pacer,
 ): Promise<Int32Array[]> {

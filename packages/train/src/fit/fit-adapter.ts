@@ -8,12 +8,13 @@ import { type MeasuredKnot, measureCurve } from './calibrate.js';
 import { checkTraceMemory, collectTraces } from './collect-traces.js';
 import { draftAdapter, withRunner } from './draft-adapter.js';
 import { fisherImportance } from './fisher-importance.js';
-import { assertTells } from './fisher-losses.js';
 import { mappedStandInsAt } from './fit-gates.js';
 import { type FitOptions, type ResolvedFitOptions, resolveFitOptions } from './fit-options.js';
+import { measuredImportance } from './measured-importance.js';
 import { normImportance } from './norm-importance.js';
 import { quantilesOf, thresholdsAt } from './quantiles.js';
 import { sigmoidScores, toGateSet } from './score-scale.js';
+import { assertTells } from './slopes.js';
 import { Stopwatch } from './stopwatch.js';
 import { cutTraceWindows } from './trace-windows.js';
 import { count, spread } from './windows.js';
@@ -103,7 +104,7 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   const { config } = model;
   const options = resolveFitOptions(request.options ?? {}, config);
   // Before minutes of work.
-  if (options.importance === 'fisher') assertTells(request.backend);
+  if (options.importance !== 'norm') assertTells(request.backend);
   const pacer = new Pacer('Fitting the adapter', signal, request.onProgress);
   pacer.check();
   const free = freeBranches(config, options);
@@ -116,7 +117,7 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   const traceMs = clock.lap();
 
   const highShare = Math.max(0.05, options.curveShares.at(-1) as number);
-  const measure = options.importance === 'fisher' ? fisherImportance : normImportance;
+  const measure = { fisher: fisherImportance, measured: measuredImportance, norm: normImportance }[options.importance];
   const input = { request, options, windows, traces, free, perMac: inverseCosts(config, options) };
   const { scaled, fitted, damage, weights, timingsMs } = await measure(input, pacer);
   clock.lap();

@@ -2,7 +2,9 @@ import { InvalidArgumentError } from '@gateskip/errors';
 import type { KvMode } from '@gateskip/gate';
 
 /** What gates are fitted to tell; see {@link FitOptions.importance}. */
-export type ImportanceMeasure = 'fisher' | 'norm';
+export type ImportanceMeasure = (typeof IMPORTANCE_MEASURES)[number];
+
+export const IMPORTANCE_MEASURES = ['fisher', 'measured', 'norm'] as const;
 
 export interface FitOptions {
   /** Calibration tokens used at most, taken evenly over the text; default 8192. */
@@ -28,16 +30,17 @@ export interface FitOptions {
    * What gates are fitted to tell. `norm`, the default: how much a skip changes the stream relative to it, weighed by what leaving the
    * branch out costs; nothing but runs of the model. `fisher`: what a skip costs the model's predictions, by their Fisher information;
    * takes a backward pass of the text, so a backend that can train and the model's weights in the precision that it trains in. Better
-   * where little is skipped, worse on conversations where much is.
+   * where little is skipped, worse on conversations where much is. `measured`: as `norm`, corrected by what skips are seen to cost
+   * predictions where others skip too; takes two more runs of the text forward and backward, and is the best of the three throughout.
    */
   readonly importance?: ImportanceMeasure;
   /** The gates predict the loss of a skip to this power, 0.1..1: below 1 large losses count less. Default 0.5. */
   readonly lossPower?: number;
-  /** Rounds of gates and stand-ins before the losses that count are measured (`norm`: branch weights); one more follows. Default 1. */
+  /** Rounds of gates and stand-ins before the losses that count are measured (`norm`, `measured`: branch weights); one more follows. Default 1. */
   readonly rounds?: number;
-  /** `norm`: tokens on which each branch's weight is measured by skipping it; 0: all weigh the same. Default 512. */
+  /** `norm`, `measured`: tokens on which each branch's weight is measured by skipping it; 0: all weigh the same. Default 512. */
   readonly weightTokens?: number;
-  /** `norm`: share of those tokens that skip the branch; default 0.5. */
+  /** `norm`, `measured`: share of those tokens that skip the branch; default 0.5. */
   readonly weightShare?: number;
   /** Tokens each point of the curve is measured on, at least; default 2048. */
   readonly curveTokens?: number;
@@ -98,8 +101,8 @@ export function resolveFitOptions(
   if (!['project', 'absent', 'alias'].includes(resolved.kv)) {
     throw new InvalidArgumentError(`kv is "${resolved.kv}".`, 'Pass project, absent or alias.', { what: 'kv', got: resolved.kv });
   }
-  if (!['fisher', 'norm'].includes(resolved.importance)) {
-    throw new InvalidArgumentError(`importance is "${resolved.importance}".`, 'Pass fisher or norm.', {
+  if (!IMPORTANCE_MEASURES.includes(resolved.importance)) {
+    throw new InvalidArgumentError(`importance is "${resolved.importance}".`, 'Pass fisher, measured or norm.', {
       what: 'importance',
       got: resolved.importance,
     });

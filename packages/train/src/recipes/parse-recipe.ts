@@ -1,5 +1,6 @@
 import type { ParameterGroup } from '@gateskip/backend';
 import { layerMatrices } from '@gateskip/model';
+import { IMPORTANCE_MEASURES } from '../fit/fit-options.js';
 import { RecipeInvalidError } from './errors.js';
 import { Fields } from './fields.js';
 import { type GateStart, type OptimizerRecipe, RECIPE_FORMAT, type SkipRecipe, type StaticDrop, type TrainingRecipe } from './recipe.js';
@@ -60,7 +61,12 @@ function readGates(fields: Fields): GateStart {
   let gates: GateStart;
   if (start !== 'random') {
     const rank = fields.has('standInRank') ? fields.whole('standInRank', 0, 65_536) : undefined;
-    gates = { start, tokens: fields.whole('tokens', 64, 4_194_304), ...(rank !== undefined && { standInRank: rank }) };
+    gates = {
+      start,
+      tokens: fields.whole('tokens', 64, 4_194_304),
+      ...(start === 'fit' && fields.has('importance') && { importance: fields.choice('importance', IMPORTANCE_MEASURES) }),
+      ...(rank !== undefined && { standInRank: rank }),
+    };
   } else {
     const variant = fields.choice('variant', ['vector', 'scalar', 'mlp', 'low-rank', 'hybrid']);
     gates = {
@@ -153,6 +159,7 @@ function readStraightThrough(fields: Fields): NonNullable<TrainingRecipe['straig
   const straightThrough = {
     temperature: fields.positive('temperature', 100),
     ...(fields.has('holdsBudget') && { holdsBudget: fields.truth('holdsBudget') }),
+    ...(fields.has('taught') && { taught: fields.choice('taught', ['all', 'skipped']) }),
   };
   fields.end();
   return straightThrough;

@@ -1,14 +1,18 @@
 import type { ParameterGroup } from '@gateskip/backend';
 import type { GatePosition, GateSharing, GateVariant, KvMode } from '@gateskip/gate';
 import type { LayerMatrix } from '@gateskip/model';
+import type { ImportanceMeasure } from '../fit/fit-options.js';
 
 /** Version of the layout of recipe files. */
 export const RECIPE_FORMAT = 'gateskip.recipe/1';
 
 /** Where the gates come from. */
 export type GateStart =
-  /** The closed-form fit: scalar gates on one scale, divided by cost, with stand-ins; `standInRank` as `FitOptions` has it. */
-  | { readonly start: 'fit'; readonly tokens: number; readonly standInRank?: number }
+  /**
+   * The closed-form fit: scalar gates on one scale, divided by cost, with stand-ins; `importance` and `standInRank` as `FitOptions` has
+   * them. A run with a deadline keeps to importance `norm`: there is better use for the time of the others.
+   */
+  | { readonly start: 'fit'; readonly tokens: number; readonly importance?: ImportanceMeasure; readonly standInRank?: number }
   /** New gates, as the published code starts: weights N(0, deviation), one bias. */
   | {
       readonly start: 'random';
@@ -106,6 +110,8 @@ export interface TrainingRecipe {
     readonly temperature: number;
     /** Scores get the gradient of a loss whose threshold moves with them, so that the budget of every text stays. Absent: it stands still. */
     readonly holdsBudget?: boolean;
+    /** Which rows teach scores, see `StraightThroughOptions.taught` of @gateskip/backend; absent: all. */
+    readonly taught?: 'all' | 'skipped';
   };
   readonly loss: {
     /** Divergence from the dense model: its `count` likeliest tokens and the mass of all others. */

@@ -42,9 +42,15 @@ export class TimeShares {
     const { recipe, model, deadlineMs } = this.request;
     if (recipe.gates.start === 'random') return {};
     const { tokens, standInRank } = recipe.gates;
+    const importance = recipe.gates.start === 'fit' ? recipe.gates.importance : undefined;
     const rank = standInRank === undefined ? {} : { standInRank };
     if (deadlineMs === undefined)
-      return { ...rank, tokens, weightTokens: within(LEAST.weightTokens, tokens / FIT_PER_WEIGHT_TOKEN, MOST_WEIGHT_TOKENS) };
+      return {
+        ...rank,
+        ...(importance && { importance }),
+        tokens,
+        weightTokens: within(LEAST.weightTokens, tokens / FIT_PER_WEIGHT_TOKEN, MOST_WEIGHT_TOKENS),
+      };
     const forwardMs = await this.#forwardMs();
     const { config } = model;
     const gatesMs = (forwardMs * GATES_PER_FORWARD.factor * GATES_PER_FORWARD.hiddenSize) / config.hiddenSize;

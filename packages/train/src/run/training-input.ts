@@ -80,12 +80,13 @@ export function trainingInput(
 }
 
 function surrogate(
-  { temperature, holdsBudget }: NonNullable<TrainingRecipe['straightThrough']>,
+  { temperature, holdsBudget, taught }: NonNullable<TrainingRecipe['straightThrough']>,
   planner: Pick<SkipPlanner, 'savings'>,
   { segmentLengths }: MicroBatch,
 ): StraightThroughOptions {
   return {
     temperature,
+    ...(taught && { taught }),
     ...(holdsBudget && {
       // A stand-in may cost a small branch more than the branch.
       savings: planner.savings(segmentLengths).map((saving) => Math.max(0, saving)),

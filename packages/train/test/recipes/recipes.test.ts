@@ -45,6 +45,7 @@ describe('recipes', () => {
     ['skip.rule', 'static'],
     ['straightThrough.temperature', 0],
     ['straightThrough.holdsBudget', 1],
+    ['straightThrough.taught', 'kept'],
     ['loss.teacher.count', 2000],
     ['loss.teacher', undefined],
     ['optimizer.rates.gates', 11],

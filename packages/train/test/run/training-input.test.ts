@@ -29,6 +29,11 @@ describe('the surrogate of a training step', () => {
     expect(input.straightThrough).toEqual({ temperature: 0.2 });
   });
 
+  it('teaches by the rows that the recipe names', () => {
+    const input = trainingInput(taught, skipping, { loss, batch, straightThrough: { temperature: 0.2, taught: 'skipped' } }, 5, planner);
+    expect(input.straightThrough).toEqual({ temperature: 0.2, taught: 'skipped' });
+  });
+
   it('is not there where nothing can skip, or the recipe has none', () => {
     expect(trainingInput(taught, densePlan(2), { loss, batch, straightThrough: straightThrough! }, 5, planner)).not.toHaveProperty(
       'straightThrough',
