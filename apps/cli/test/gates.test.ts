@@ -155,15 +155,15 @@ describe('gateskip fit', () => {
     expect(first.name).toBe('tiny-gates');
   });
 
-  it('asks what skips do to predictions where it is told to', async () => {
-    const out = join(folder, 'fisher.safetensors');
-    const ran = await commandLine(['fit', model, '-o', out, '--text', text, ...quick, '--importance', 'fisher', '--json']);
+  it.each(['fisher', 'measured'])('asks what skips do to predictions where it is told to, %s', async (importance) => {
+    const out = join(folder, `${importance}.safetensors`);
+    const ran = await commandLine(['fit', model, '-o', out, '--text', text, ...quick, '--importance', importance, '--json']);
     expect(ran.code, ran.stdout).toBe(0);
     const { report, adapter } = documentOf<FitDocument>(ran);
-    expect(report.options.importance).toBe('fisher');
-    expect(adapter.provenance.command).toContain('--importance fisher');
-    const [byNorm, byFisher] = await Promise.all([readAdapter(gates), readAdapter(out)]);
-    expect(byFisher.gates.gates).not.toEqual(byNorm.gates.gates);
+    expect(report.options.importance).toBe(importance);
+    expect(adapter.provenance.command).toContain(`--importance ${importance}`);
+    const [byNorm, corrected] = await Promise.all([readAdapter(gates), readAdapter(out)]);
+    expect(corrected.gates.gates).not.toEqual(byNorm.gates.gates);
   });
 
   it('reads conversations through the chat template, beside plain text', async () => {

@@ -43,6 +43,7 @@ describe('recipes', () => {
     ['skip.low', 0.9],
     ['skip.draw', 'normal'],
     ['skip.rule', 'static'],
+    ['gates.importance', 'magnitude'],
     ['straightThrough.temperature', 0],
     ['straightThrough.holdsBudget', 1],
     ['straightThrough.taught', 'kept'],
@@ -83,7 +84,7 @@ describe('recipes', () => {
       ['detachGateInput', false],
     ] as const)
       expect(() => parseRecipe(changed(path, value, 'minutes'))).toThrow('"holdsBudget" needs one threshold');
-    expect(parseRecipe(changed('straightThrough.holdsBudget', undefined)).straightThrough).toEqual({ temperature: 0.1 });
+    expect(parseRecipe(changed('straightThrough.holdsBudget', undefined)).straightThrough).toEqual({ temperature: 0.1, taught: 'skipped' });
     const whole = changed('optimizer.rates', { gates: 0, backbone: 1e-5 }, 'paper') as Record<string, unknown>;
     expect(parseRecipe({ ...whole, trainable: ['backbone', 'gates'] }).trainable).toEqual(['backbone', 'gates']);
     expect(() => parseRecipe({ ...whole, trainable: ['backbone', 'gates', 'norms'] })).toThrow(/optimizer.rates/);

@@ -19,9 +19,9 @@ const planner = { wantsScores: true, savings: (lengths: Int32Array) => Float64Ar
 
 describe('the surrogate of a training step', () => {
   it('holds the budget with what skips save, none where a stand-in costs more than its branch', () => {
-    expect(straightThrough).toEqual({ temperature: 0.1, holdsBudget: true });
+    expect(straightThrough).toEqual({ temperature: 0.1, holdsBudget: true, taught: 'skipped' });
     const input = trainingInput(taught, skipping, { loss, batch, straightThrough: straightThrough! }, 5, planner);
-    expect(input.straightThrough).toEqual({ temperature: 0.1, savings: Float64Array.of(3, 0) });
+    expect(input.straightThrough).toEqual({ temperature: 0.1, taught: 'skipped', savings: Float64Array.of(3, 0) });
   });
 
   it('leaves thresholds where they are if the recipe does not say', () => {
