@@ -26,7 +26,7 @@ describe('trainAdapter', () => {
     expect(curve.at(-1)!.net).toBeLessThan(0.8);
     for (const skips of branchSkips!) for (const branch of protectedBranches) expect(skips[branch]).toBe(0);
     expect(new Set(heard.map(({ phase }) => phase))).toEqual(
-      new Set(['trace', 'gates', 'weights', 'curve', 'load', 'look', 'train', 'calibrate']),
+      new Set(['trace', 'gates', 'weights', 'costs', 'curve', 'load', 'look', 'train', 'calibrate']),
     );
     expect(heard.filter(({ phase }) => phase === 'train').at(-1)?.training?.tokens).toBe(report.tokens);
   });
