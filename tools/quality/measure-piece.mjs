@@ -43,7 +43,10 @@ export async function measurePiece(piece, run, curves) {
     ...(curve?.oracle && { textScores: scoringOf(curve, run) }),
     ...(part === 'tasks' && { tasks: run.tasks }),
     ...(part === 'texts' && { perplexity: { text, window, stride: window - 1 }, ...(curve && { agreement: { text, window } }) }),
-    ...(part === 'own' && { agreement: { text: own, window: OWN_WINDOW } }),
+    // Nobody reads what is predicted within a prompt: from the row on that predicts the answer's first token.
+    ...(part === 'own' && {
+      agreement: { text: own, window: OWN_WINDOW, scoredFrom: own.answers.map((/** @type {number} */ at) => at - 1) },
+    }),
   };
   const results = await evaluateOnce(whole, run);
   const perplexity = part === 'own' && piece.hasPerplexity && (await ownPerplexity(settings[0] ?? {}, run));

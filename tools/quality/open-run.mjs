@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { basename, join } from 'node:path';
+import { answerStarts } from './answer-starts.mjs';
 import { keepSettings, readJson, writeJson } from './files.mjs';
 import { loadPackages } from './packages.mjs';
 import { TASKS } from './policies.mjs';
@@ -75,12 +76,14 @@ export async function openRun(options) {
       ...(adapter && { adapter: { name: adapter.name, sha256: fileHash(adapterFile) } }),
       text: { sha256: text.sha256, tokens: text.tokens.length, window },
       ownTokens: options.ownTokens,
+      // Folders of when prompts were compared too are of another run.
+      ownCompared: 'answers',
       items,
       seed: SEED,
       speedRounds: options.speedRounds,
     };
     keepSettings(join(out, 'settings.json'), settings);
-    const packages = { evaluation, scheduler, train };
+    const packages = { modelPackage, evaluation, scheduler, train };
     const engines = { denseEngine, runner: engine.runner, denseRunner: denseEngine === engine ? undefined : denseEngine.runner };
     const common = {
       ...packages,
@@ -166,8 +169,8 @@ async function keepProfile(path, { model, denseEngine, train, options: { signal 
   return profile;
 }
 
-/** Answers of the dense model to prompts that gates and profile have not seen; each window is one conversation from its start. */
-async function keepOwnText(path, { model, denseEngine, train, options: { ownTokens, signal } }, log) {
+/** Answers of the dense model to prompts that gates and profile have not seen; each window is one conversation from its start, `answers` where its answer begins. */
+async function keepOwnText(path, { model, modelPackage, denseEngine, train, options: { ownTokens, signal } }, log) {
   if (ownTokens === 0) return undefined;
   let windows = readJson(path)?.windows;
   if (windows === undefined) {
@@ -182,7 +185,10 @@ async function keepOwnText(path, { model, denseEngine, train, options: { ownToke
     writeJson(path, { windows });
   }
   const wanted = Math.ceil(ownTokens / OWN_WINDOW);
+  const starts = await answerStarts(windows, prompts, model, modelPackage);
+  windows = windows.filter((/** @type {unknown} */ _, /** @type {number} */ index) => starts[index] < OWN_WINDOW);
   if (windows.length < wanted) throw new Error(`The model wrote ${windows.length} long answers of ${wanted}. Give a smaller --own-tokens.`);
   const tokens = Int32Array.from(windows.slice(0, wanted).flat());
-  return preparedText(tokens, `answers of the dense model to ${wanted} prompts`, model, tokens.length);
+  const answers = starts.filter((start) => start < OWN_WINDOW).slice(0, wanted);
+  return { ...preparedText(tokens, `answers of the dense model to ${wanted} prompts`, model, tokens.length), answers };
 }

@@ -1,7 +1,7 @@
 import { OWN_WINDOW } from './open-run.mjs';
 
 /**
- * Perplexity on the dense model's own answers, a conversation at a time, so that none is read with another before it.
+ * Perplexity on the dense model's own answers (prompts are read and not scored), a conversation at a time, so that none is read with another before it.
  *
  * @param {any} setting of `evaluate`; without a budget: dense
  * @param {any} run
@@ -22,8 +22,8 @@ export async function ownPerplexity({ policy: name, budget, policyOptions }, run
   const windows = [];
   let [macs, denseMacs] = [0, 0];
   const groups = [];
-  for (let start = 0; start < own.tokens.length; start += OWN_WINDOW)
-    groups.push({ texts: [{ tokens: own.tokens.subarray(start, start + OWN_WINDOW), scoredFrom: 1 }] });
+  for (const [index, scoredFrom] of own.answers.entries())
+    groups.push({ texts: [{ tokens: own.tokens.subarray(index * OWN_WINDOW, (index + 1) * OWN_WINDOW), scoredFrom }] });
   for await (const { texts, usage } of evaluation.scoreGroups(groups, { runner, policy, limits, signal: options.signal })) {
     const [{ logprobs }] = texts;
     const nll = -logprobs.reduce((/** @type {number} */ sum, /** @type {number} */ value) => sum + value, 0);

@@ -52,7 +52,7 @@ export type {
 export type { RunSetting } from './run/run-setting.js';
 export { labelOf, needsScores } from './run/run-setting.js';
 export type { SpeedSetting } from './run/run-speed.js';
-export type { TextSetting } from './run/text-plan.js';
+export type { AgreementSetting, TextSetting } from './run/text-plan.js';
 export type { EvaluationProgress } from './run/work-clock.js';
 export type { StepLimits } from './scoring/limits.js';
 export { stepLimits } from './scoring/limits.js';

@@ -159,6 +159,46 @@ it('skip nothing = dense, bit for bit, in everything', async () => {
   expect(nothing!.tasks.hellaswag!.pairedAgainstDense!.acc).toMatchObject({ difference: 0, low: 0, high: 0 });
 });
 
+describe('agreement from a row on', () => {
+  const starts = Array.from({ length: Math.ceil(text.tokens.length / 100) }, (_, window) => 100 * window);
+  const lengths = starts.map((start) => Math.min(100, text.tokens.length - start));
+  const windowsOf = async (scoredFrom?: number[]) => {
+    const { runs, ...results } = await run({ tasks: [], agreement: { text, window: 100, ...(scoredFrom && { scoredFrom }) } });
+    expect(validate(JSON.parse(JSON.stringify({ ...results, runs }))), JSON.stringify(validate.errors)).toBe(true);
+    return runs[1]!.agreement!;
+  };
+
+  it('counts those rows, and in what was saved all of them', async () => {
+    const [all, later, last] = [
+      await windowsOf(),
+      await windowsOf(lengths.map((_, window) => 3 + window)),
+      await windowsOf(lengths.map((length) => length - 1)),
+    ];
+    expect(later.held).toEqual(all.held);
+    expect(last.tokens).toBe(lengths.length);
+    for (const [window, { tokens, sums }] of later.windows.entries()) {
+      expect(tokens).toBe(lengths[window]! - 3 - window);
+      expect(sums.kl!).toBeLessThan(all.windows[window]!.sums.kl!);
+      expect(sums.kl!).toBeGreaterThan(last.windows[window]!.sums.kl!);
+    }
+    // Each start leaves out the row before it, which differs from the dense model's.
+    const sums: number[] = [];
+    for (const from of [0, 20, 21, 22]) sums.push((await windowsOf(lengths.map(() => from))).windows[0]!.sums.kl!);
+    expect(sums[0]).toBe(all.windows[0]!.sums.kl);
+    expect(sums).toEqual(sums.toSorted((a, b) => b - a));
+    expect(new Set(sums).size).toBe(sums.length);
+  });
+
+  it('says what it was, and refuses rows that no window has', async () => {
+    const scoredFrom = lengths.map(() => 2);
+    const { texts } = await run({ tasks: [], agreement: { text, window: 100, scoredFrom } });
+    expect(texts.agreement?.scoredFrom).toEqual(scoredFrom);
+    await expect(windowsOf([0])).rejects.toMatchObject({ code: 'GS_SHAPE_MISMATCH' });
+    for (const bad of [-1, 0.5, 100])
+      await expect(windowsOf(lengths.map(() => bad))).rejects.toMatchObject({ code: 'GS_INVALID_ARGUMENT' });
+  });
+});
+
 describe('an adapter that changes the model itself', () => {
   const texts = { perplexity: { text, window: 64, stride: 32 }, agreement: { text, window: 100 } };
   const runs = [{}, { budget: { skip: 0 }, label: 'nothing' }, budget];

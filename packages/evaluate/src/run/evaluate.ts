@@ -18,7 +18,7 @@ import type { RunSetting } from './run-setting.js';
 import { fullSpeedSetting, runSpeed, type SpeedSetting } from './run-speed.js';
 import { agreementWindows, perplexityWindows } from './run-windows.js';
 import { runItems } from './score-items.js';
-import { planAgreement, planPerplexity, type TextPlan, type TextSetting } from './text-plan.js';
+import { type AgreementSetting, planAgreement, planPerplexity, type TextPlan, type TextSetting } from './text-plan.js';
 import { workOf, workOfWindow } from './work.js';
 import type { EvaluationProgress } from './work-clock.js';
 
@@ -35,7 +35,7 @@ export interface EvaluateOptions {
   readonly runs: readonly RunSetting[];
   readonly tasks?: readonly PreparedTask[];
   readonly perplexity?: TextSetting;
-  readonly agreement?: Omit<TextSetting, 'stride'>;
+  readonly agreement?: AgreementSetting;
   readonly speed?: SpeedSetting;
   /** For policies that must know a text before it runs (an oracle). */
   readonly textScores?: TextScoring;

@@ -138,6 +138,8 @@ export interface TextDescription {
   readonly words: number;
   readonly window: number;
   readonly stride: number;
+  /** Of agreement, where the first rows of windows were not compared: the first that was, of each. */
+  readonly scoredFrom?: readonly number[];
 }
 
 /** What `gateskip eval --out` writes: benchmarks/eval.schema.json. */

@@ -38,9 +38,9 @@ export async function* agreementWindows(
   isDone: (id: string) => boolean,
   options: WindowRunOptions & { readonly denseRunner?: Runner; readonly policy: Policy },
 ): AsyncGenerator<WindowResult> {
-  for (const { tokens, start } of windows) {
+  for (const { tokens, start, scoredFrom } of windows) {
     if (isDone(String(start))) continue;
-    const { rows, klSum, top1, top5, usage } = await agreementOf(tokens, options);
+    const { rows, klSum, top1, top5, usage } = await agreementOf(tokens, scoredFrom, options);
     yield { id: String(start), tokens: rows, sums: { kl: klSum, top1, top5 }, usage };
   }
 }

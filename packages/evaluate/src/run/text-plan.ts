@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from '@gateskip/errors';
+import { InvalidArgumentError, ShapeMismatchError } from '@gateskip/errors';
 import { sideBySide, slidingWindows, type Window } from '../text/windows.js';
 import { describeText } from './describe-data.js';
 import type { PreparedText } from './prepare-text.js';
@@ -9,8 +9,17 @@ export interface TextSetting {
   readonly text: PreparedText;
   /** Tokens of a window; default 1024, or the context where that is shorter. */
   readonly window?: number;
-  /** Tokens by which it moves on; default half a window. Agreement has windows side by side instead. */
+  /** Tokens by which it moves on; default half a window. */
   readonly stride?: number;
+}
+
+/** Agreement has windows side by side. */
+export interface AgreementSetting extends Omit<TextSetting, 'stride'> {
+  /**
+   * Of each window the first row that is compared, for texts whose beginning nobody predicts (a prompt before an answer); it is run
+   * all the same, and counts in what was saved. Default: 0 throughout, all rows.
+   */
+  readonly scoredFrom?: readonly number[];
 }
 
 export interface TextPlan {
@@ -30,11 +39,23 @@ export function planPerplexity(setting: TextSetting, contextLength: number): Tex
   return { text, windows: slidingWindows(text.tokens, window, stride), description: describeText(text, window, stride) };
 }
 
-/** @throws InvalidArgumentError */
-export function planAgreement({ text, window: asked }: TextSetting, contextLength: number): TextPlan {
+/** @throws InvalidArgumentError, ShapeMismatchError */
+export function planAgreement({ text, window: asked, scoredFrom }: AgreementSetting, contextLength: number): TextPlan {
   const window = asked ?? Math.min(DEFAULT_WINDOW, contextLength);
   checkWindow(window, contextLength);
-  return { text, windows: sideBySide(text.tokens, window), description: describeText(text, window, window) };
+  const windows = sideBySide(text.tokens, window);
+  const description = { ...describeText(text, window, window), ...(scoredFrom && { scoredFrom }) };
+  if (scoredFrom === undefined) return { text, windows, description };
+  if (scoredFrom.length !== windows.length) throw new ShapeMismatchError('scoredFrom', [windows.length], [scoredFrom.length]);
+  for (const [index, from] of scoredFrom.entries()) {
+    const { length } = windows[index]!.tokens;
+    if (!Number.isInteger(from) || from < 0 || from >= length)
+      throw new InvalidArgumentError(`scoredFrom of window ${index} must be an integer in 0..${length - 1}, got ${from}.`, '', {
+        what: 'scoredFrom',
+        got: from,
+      });
+  }
+  return { text, windows: windows.map((each, index) => ({ ...each, scoredFrom: scoredFrom[index]! })), description };
 }
 
 function checkWindow(window: number, most: number): void {

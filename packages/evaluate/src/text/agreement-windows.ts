@@ -9,7 +9,7 @@ import { type LaneRows, runRows } from '../scoring/run-rows.js';
 import type { TextScoring } from '../scoring/score-texts.js';
 import type { Usage } from '../scoring/usage.js';
 
-/** Sums over the rows of one window. */
+/** Sums over the compared rows of one window. */
 export interface WindowAgreement {
   readonly rows: number;
   /** KL(dense || policy), in nats. */
@@ -18,7 +18,7 @@ export interface WindowAgreement {
   readonly top1: number;
   /** Rows where the dense model's likeliest token is among the policy's five likeliest. */
   readonly top5: number;
-  /** Of the policy. */
+  /** Of the policy, over all rows. */
   readonly usage: Usage;
 }
 
@@ -32,8 +32,12 @@ export interface AgreementOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Dense model and policy read the same window side by side, in the same steps where one runner is both. */
-export async function agreementOf(tokens: Int32Array, options: AgreementOptions): Promise<WindowAgreement> {
+/**
+ * Dense model and policy read the same window side by side, in the same steps where one runner is both.
+ *
+ * @param scoredFrom first row that is compared
+ */
+export async function agreementOf(tokens: Int32Array, scoredFrom: number, options: AgreementOptions): Promise<WindowAgreement> {
   const { runner, denseRunner = runner, policy, limits, signal } = options;
   const { vocabularySize } = runner.config;
   const most = Math.max(1, Math.floor(Math.min(limits.chunkRows, limits.maxOutputs) / 2));
@@ -55,7 +59,7 @@ export async function agreementOf(tokens: Int32Array, options: AgreementOptions)
         { lane: gated, tokens: own, outputs },
       ];
       const logits = await logitsOf(parts, rows * vocabularySize, signal);
-      for (let row = 0; row < rows; row++) {
+      for (let row = Math.max(0, scoredFrom - position); row < rows; row++) {
         const compared = compareRow(logits, row, rows + row, vocabularySize);
         if (!Number.isFinite(compared.kl)) throw new LogitsNotFiniteError(`the token at position ${position + row}`);
         klSum += compared.kl;
@@ -63,7 +67,7 @@ export async function agreementOf(tokens: Int32Array, options: AgreementOptions)
         top5 += compared.rank < 5 ? 1 : 0;
       }
     }
-    return { rows: tokens.length, klSum, top1, top5, usage: gated.usage };
+    return { rows: tokens.length - scoredFrom, klSum, top1, top5, usage: gated.usage };
   } finally {
     dense?.close();
     gated.close();

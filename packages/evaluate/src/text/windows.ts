@@ -28,7 +28,7 @@ export function slidingWindows(tokens: Int32Array, window: number, stride: numbe
   return windows;
 }
 
-/** Windows without overlap, all rows of which are compared; the last may be shorter. */
+/** Windows without overlap, to be compared from their first row on; the last may be shorter. */
 export function sideBySide(tokens: Int32Array, window: number): Window[] {
   const windows: Window[] = [];
   for (let start = 0; start < tokens.length; start += window)
