@@ -9,7 +9,7 @@ import { checkTraceMemory, collectTraces } from './collect-traces.js';
 import { draftAdapter, withRunner } from './draft-adapter.js';
 import { fisherImportance } from './fisher-importance.js';
 import { mappedStandInsAt } from './fit-gates.js';
-import { type FitOptions, type ResolvedFitOptions, resolveFitOptions } from './fit-options.js';
+import { type FitOptions, highestShare, type ResolvedFitOptions, resolveFitOptions } from './fit-options.js';
 import { measuredImportance } from './measured-importance.js';
 import { normImportance } from './norm-importance.js';
 import { quantilesOf, thresholdsAt } from './quantiles.js';
@@ -116,13 +116,12 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   );
   const traceMs = clock.lap();
 
-  const highShare = Math.max(0.05, options.curveShares.at(-1) as number);
   const measure = { fisher: fisherImportance, measured: measuredImportance, norm: normImportance }[options.importance];
   const input = { request, options, windows, traces, free, perMac: inverseCosts(config, options) };
   const { scaled, fitted, damage, weights, timingsMs } = await measure(input, pacer);
   clock.lap();
   const standIns = await mappedStandInsAt(traces, scaled, free, options.standInShare, options.standInRank, pacer);
-  const gates = toGateSet(scaled, predict(traces, scaled), free, standIns, highShare);
+  const gates = toGateSet(scaled, predict(traces, scaled), free, standIns, highestShare(options));
   const scores = sigmoidScores(gates, traces.inputs, traces.rows);
   const gatesMs = timingsMs.gates + clock.lap();
 

@@ -115,6 +115,11 @@ export function resolveFitOptions(
   return resolved;
 }
 
+/** Share of the free branches' rows below the highest threshold that will be asked for. */
+export function highestShare({ curveShares }: Pick<ResolvedFitOptions, 'curveShares'>): number {
+  return Math.max(0.05, curveShares.at(-1)!);
+}
+
 /** The first two layers and the last MLP: leaving those out ruins every model measured. */
 function defaultProtected(branches: number): number[] {
   // A model of three layers or fewer keeps a layer to skip.

@@ -3,6 +3,7 @@ import type { Pacer } from '../progress.js';
 import { type BranchRow, predict } from './branch-scores.js';
 import { correctByCosts } from './cost-correction.js';
 import { mappedStandInsAt } from './fit-gates.js';
+import { highestShare } from './fit-options.js';
 import type { Importance, ImportanceInput } from './importance.js';
 import { normImportance } from './norm-importance.js';
 import { toGateSet } from './score-scale.js';
@@ -20,9 +21,8 @@ export async function measuredImportance(input: ImportanceInput, pacer: Pacer): 
   const { request, options, windows, traces, free, perMac } = input;
   const start = await normImportance(input, pacer);
   const clock = new Stopwatch();
-  const highShare = Math.max(0.05, options.curveShares.at(-1)!);
   const standIns = await mappedStandInsAt(traces, start.scaled, free, options.standInShare, options.standInRank, pacer);
-  const gatesOf = (rows: readonly BranchRow[]): GateSet => toGateSet(rows, predict(traces, rows), free, standIns, highShare);
+  const gatesOf = (rows: readonly BranchRow[]): GateSet => toGateSet(rows, predict(traces, rows), free, standIns, highestShare(options));
   let gates = gatesOf(start.scaled);
   const base = logitRows(gates);
   const { load, model, backend, signal } = request;

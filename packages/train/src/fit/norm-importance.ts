@@ -3,6 +3,7 @@ import { predict } from './branch-scores.js';
 import { branchWeights, measureBranchDamage } from './branch-weights.js';
 import { draftAdapter, withRunner } from './draft-adapter.js';
 import { fitBranchRows, scaleRows, standInsAt } from './fit-gates.js';
+import { highestShare } from './fit-options.js';
 import type { Importance, ImportanceInput } from './importance.js';
 import { toGateSet } from './score-scale.js';
 import { type BranchStandIn, relativeLoss } from './stand-ins.js';
@@ -50,8 +51,11 @@ export async function normImportance(input: ImportanceInput, pacer: Pacer): Prom
 
   async function measureDamage(): Promise<ReadonlyMap<number, number>> {
     if (options.weightTokens === 0) return new Map();
-    const highShare = Math.max(0.05, options.curveShares.at(-1)!);
-    const draft = draftAdapter(request, toGateSet(fitted.rows, predict(traces, fitted.rows), free, standIns, highShare), options);
+    const draft = draftAdapter(
+      request,
+      toGateSet(fitted.rows, predict(traces, fitted.rows), free, standIns, highestShare(options)),
+      options,
+    );
     const texts = spread(
       windows.fit.map((window) => window.slice(0, 256)),
       options.weightTokens,
