@@ -64,7 +64,7 @@ struct Kernels {
   // After the last span; zero for a query that sees nothing.
   void (*divideBySums)(const AttendTile& tile, const AttendPartial& total);
   // Sum of exp(x - shift) over n numbers.
-  float (*sumExponentials)(const float* x, size_t n, float shift);
+  double (*sumExponentials)(const float* x, size_t n, float shift);
   // First index of a group of 16 (from a multiple of 16 on) that holds a number above `bound`; n where there is none. n is a
   // multiple of 16.
   size_t (*nextAbove)(const float* x, size_t from, size_t n, float bound);

@@ -42,7 +42,7 @@ void topLogits(const Kernels& kernels, const float* logits, size_t vocabulary, s
     values[i] = logits[heap[i]];
   }
   const float top = logits[heap[0]];
-  *logSumExp = static_cast<float>(static_cast<double>(top) + std::log(static_cast<double>(kernels.sumExponentials(logits, vocabulary, top))));
+  *logSumExp = static_cast<float>(static_cast<double>(top) + std::log(kernels.sumExponentials(logits, vocabulary, top)));
 }
 
 }  // namespace gateskip

@@ -50,6 +50,7 @@ struct StepOutputs {
   int32_t* topTokens = nullptr; // [outputs, topCount]
   float* topLogits = nullptr;
   float* logSumExp = nullptr;   // [outputs]
+  float* picked = nullptr;      // [picks]
   uint32_t* kept = nullptr;     // [plans, 2L]
   double* macs = nullptr;       // [plans]
   double* denseMacs = nullptr;  // [plans]
@@ -68,6 +69,9 @@ struct StepRequest {
   const int32_t* outputs = nullptr;
   size_t outputCount = 0;
   size_t topCount = 0;  // 0: all logits
+  const int32_t* pickOutputs = nullptr;  // [picks] index into outputs, never descending
+  const int32_t* pickTokens = nullptr;   // [picks]
+  size_t pickCount = 0;
   StepOutputs out;
   const std::atomic<bool>* cancelled = nullptr;
 };

@@ -73,6 +73,13 @@ void StepRun::checkRequest() {
       fail(StatusCode::invalidArgument, "A token is outside the vocabulary.");
   for (size_t i = 0; i < request_.outputCount; ++i)
     if (request_.outputs[i] < 0 || static_cast<size_t>(request_.outputs[i]) >= rows_) fail(StatusCode::invalidArgument, "An output row is outside the step.");
+  for (size_t i = 0; i < request_.pickCount; ++i) {
+    const int32_t output = request_.pickOutputs[i];
+    const int32_t token = request_.pickTokens[i];
+    if (output < (i == 0 ? 0 : request_.pickOutputs[i - 1]) || static_cast<size_t>(output) >= request_.outputCount)
+      fail(StatusCode::invalidArgument, "A picked logit is of no output row, or they descend.");
+    if (token < 0 || static_cast<size_t>(token) >= sizes_.vocabulary) fail(StatusCode::invalidArgument, "A picked logit is of no token.");
+  }
   if (request_.topCount > sizes_.vocabulary) fail(StatusCode::invalidArgument, "More logits are asked than there are tokens.");
 }
 
@@ -274,6 +281,11 @@ void StepRun::writeLogits() {
     multiply(pool_, kernels_, {{&head, logits, stride, count}}, x);
     forRows(pool_, count, 1, [&](size_t i, size_t) {
       const size_t output = first + i;
+      const int32_t* pick = std::lower_bound(request_.pickOutputs, request_.pickOutputs + request_.pickCount, static_cast<int32_t>(output));
+      for (; pick != request_.pickOutputs + request_.pickCount && static_cast<size_t>(*pick) == output; ++pick) {
+        const size_t at = static_cast<size_t>(pick - request_.pickOutputs);
+        request_.out.picked[at] = logits[i * stride + static_cast<size_t>(request_.pickTokens[at])];
+      }
       if (request_.topCount == 0)
         std::copy(logits + i * stride, logits + i * stride + sizes_.vocabulary, request_.out.logits + output * sizes_.vocabulary);
       else

@@ -9,7 +9,7 @@ namespace gateskip {
 namespace {
 
 // Words of the block before the tokens, and of a plan before its values; see src/step-block.ts.
-constexpr size_t headerWords = 6;
+constexpr size_t headerWords = 7;
 constexpr size_t planWords = 3;
 constexpr uint32_t wantScores = 1;
 constexpr uint32_t wantKeptRows = 2;
@@ -68,7 +68,9 @@ void StepWorker::readBlock(Napi::Env env, napi_value block) {
   const size_t segments = from[3];
   const size_t plans = from[4];
   const size_t branches = handle_->runner->weights().sizes.branches();
-  const size_t planAt = headerWords + rows + outputs + 4 * segments;
+  const size_t picks = from[6];
+  const size_t pickAt = headerWords + rows + outputs + 4 * segments;
+  const size_t planAt = pickAt + 2 * picks;
   const size_t total = planAt + plans * (planWords + branches + wordsOf(branches));
   if (segments > rows) fail(StatusCode::invalidArgument, "There are more segments than rows.");
   if (total > length) fail(StatusCode::invalidArgument, "A step's block is shorter than its parts.");
@@ -82,7 +84,10 @@ void StepWorker::readBlock(Napi::Env env, napi_value block) {
   request_.tokens = reinterpret_cast<const int32_t*>(words + headerWords);
   request_.outputs = request_.tokens + rows;
   request_.segments.reserve(segments);
-  for (const uint32_t* s = words + headerWords + rows + outputs; s < words + planAt; s += 4) request_.segments.push_back({s[0], s[1], s[2], s[3]});
+  for (const uint32_t* s = words + headerWords + rows + outputs; s < words + pickAt; s += 4) request_.segments.push_back({s[0], s[1], s[2], s[3]});
+  request_.pickCount = picks;
+  request_.pickOutputs = reinterpret_cast<const int32_t*>(words + pickAt);
+  request_.pickTokens = request_.pickOutputs + picks;
   readPlans(plans, planAt);
 }
 
@@ -128,6 +133,7 @@ void StepWorker::readResults(Napi::Env env, napi_value results) {
     out.topLogits = memory.take<float>(outputs * request_.topCount);
     out.logSumExp = memory.take<float>(outputs);
   }
+  if (request_.pickCount > 0) out.picked = memory.take<float>(request_.pickCount);
   if (wantsScores_) out.scores = memory.take<float>(branches * request_.rows);
   if (wantsKeptRows_) out.keptRows = memory.take<uint8_t>(branches * request_.rows);
   results_ = Napi::Persistent(Napi::Object(env, results));

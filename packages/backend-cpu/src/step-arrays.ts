@@ -10,7 +10,7 @@ export interface StepArrays {
   readonly result: StepResult;
   /**
    * macs and dense MACs [plans] (float64); kept [plans, 2L] (uint32); top tokens (int32) and logits (float32) [outputs, count],
-   * log-sum-exp [outputs]; scores [2L, rows] (float32); kept rows [2L, rows] (bytes). What was not asked for takes no room.
+   * log-sum-exp [outputs]; picked logits [picks]; scores [2L, rows] (float32); kept rows [2L, rows] (bytes). What was not asked for takes no room.
    */
   readonly memory: ArrayBuffer;
   /** What few steps have; undefined where there is none of it. */
@@ -19,7 +19,7 @@ export interface StepArrays {
 
 /** Fresh arrays for a step's results: they are the caller's for good. @param topCount 0: all logits */
 export function stepArrays(input: StepInput, plans: readonly Plan[], topCount: number, config: ModelConfig): StepArrays {
-  const { want } = input;
+  const { want, picks } = input;
   const rows = input.tokens.length;
   const outputs = input.outputs.length;
   const branches = branchCount(config);
@@ -29,7 +29,9 @@ export function stepArrays(input: StepInput, plans: readonly Plan[], topCount: n
   const keptCount = want?.keptRows ? branches * rows : 0;
   const keptAt = 16 * planCount;
   const topAt = keptAt + 4 * planCount * branches;
-  const scoresAt = topAt + (topCount > 0 ? 8 * ranked + 4 * outputs : 0);
+  const pickedAt = topAt + (topCount > 0 ? 8 * ranked + 4 * outputs : 0);
+  const pickCount = picks?.tokens.length ?? 0;
+  const scoresAt = pickedAt + 4 * pickCount;
   const keptRowsAt = scoresAt + 4 * scoreCount;
   const memory = new ArrayBuffer(keptRowsAt + keptCount);
   const result: Mutable<StepResult> = {
@@ -44,6 +46,7 @@ export function stepArrays(input: StepInput, plans: readonly Plan[], topCount: n
       logits: new Float32Array(memory, topAt + 4 * ranked, ranked),
       logSumExp: new Float32Array(memory, topAt + 8 * ranked, outputs),
     };
+  if (picks) result.picked = new Float32Array(memory, pickedAt, pickCount);
   if (want?.scores) result.scores = new Float32Array(memory, scoresAt, scoreCount);
   if (want?.keptRows) result.keptRows = new Uint8Array(memory, keptRowsAt, keptCount);
   return { result, memory, extras: extrasOf(input, plans, topCount, config, result) };

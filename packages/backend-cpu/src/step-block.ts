@@ -2,14 +2,14 @@ import type { StepInput } from '@gateskip/backend';
 import type { Plan, Rule } from '@gateskip/gate';
 import { KV_CODES, RULE_CODES, SCORER_CODES } from './encode-plan.js';
 
-const HEADER_WORDS = 6;
+const HEADER_WORDS = 7;
 const PLAN_WORDS = 3;
 const WANT_SCORES = 1;
 const WANT_KEPT_ROWS = 2;
 
 /**
  * A step as one array of 32-bit words, which the addon reads in one go: a property of an object costs it more than the number in
- * it. The words, in order: the header; tokens; output rows; sequence, start, length and plan of each segment; and per plan
+ * it. The words, in order: the header; tokens; output rows; sequence, start, length and plan of each segment; outputs and tokens of picks; and per plan
  * its kinds, its seed, its share of low-rank additions (float32), its values (float32) and its rules (a byte each, padded to a word). native/step-worker.cc reads the same.
  *
  * One block serves all steps of a runner: the addon copies it before `step` returns.
@@ -29,11 +29,12 @@ export class StepBlock {
 
   /** @param topCount 0: all logits */
   write(input: StepInput, plans: readonly Plan[], topCount: number): void {
-    const { tokens, outputs, segments, want } = input;
+    const { tokens, outputs, segments, picks, want } = input;
+    const pickCount = picks?.tokens.length ?? 0;
     const { branches } = this;
     const ruleWords = (branches + 3) >> 2;
     const planWords = PLAN_WORDS + branches + ruleWords;
-    this.#reserve(HEADER_WORDS + tokens.length + outputs.length + 4 * segments.length + plans.length * planWords);
+    this.#reserve(HEADER_WORDS + tokens.length + outputs.length + 4 * segments.length + 2 * pickCount + plans.length * planWords);
     const words = this.#words;
     words[0] = tokens.length;
     words[1] = outputs.length;
@@ -41,6 +42,7 @@ export class StepBlock {
     words[3] = segments.length;
     words[4] = plans.length;
     words[5] = (want?.scores ? WANT_SCORES : 0) | (want?.keptRows ? WANT_KEPT_ROWS : 0);
+    words[6] = pickCount;
     this.#signed.set(tokens, HEADER_WORDS);
     this.#signed.set(outputs, HEADER_WORDS + tokens.length);
     let at = HEADER_WORDS + tokens.length + outputs.length;
@@ -51,6 +53,11 @@ export class StepBlock {
       words[at + 1] = segment.start;
       words[at + 2] = segment.length;
       words[at + 3] = segment.plan;
+    }
+    if (picks) {
+      this.#signed.set(picks.outputs, at);
+      this.#signed.set(picks.tokens, at + pickCount);
+      at += 2 * pickCount;
     }
     for (let index = 0; index < plans.length; index++, at += planWords) {
       const plan = plans[index]!;

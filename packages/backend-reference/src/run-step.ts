@@ -9,7 +9,7 @@ import { linear } from './ops/linear.js';
 import { rmsNorm, squaredNorm } from './ops/rms-norm.js';
 import { skippedRows } from './ops/skipped-rows.js';
 import { standInOf } from './ops/stand-in.js';
-import { topLogits } from './ops/top-logits.js';
+import { pickedLogits, topLogits } from './ops/top-logits.js';
 import { Pacer } from './pacer.js';
 import { PendingRows } from './pending-rows.js';
 import type { Sequence } from './sequence.js';
@@ -102,8 +102,11 @@ class StepRun {
     const logits = await this.#head();
     const { topCount } = this.#context.prepared;
     const { macs, denseMacs } = this.#context.counter;
+    const { vocabularySize } = this.#model.config;
+    const { picks } = this.#input;
     return {
-      ...(topCount === undefined ? { logits } : { top: topLogits(logits, this.#model.config.vocabularySize, topCount) }),
+      ...(topCount === undefined ? { logits } : { top: topLogits(logits, vocabularySize, topCount) }),
+      ...(picks && { picked: pickedLogits(logits, vocabularySize, picks) }),
       kept: this.#kept,
       macs,
       denseMacs,

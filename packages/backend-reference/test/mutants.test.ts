@@ -11,6 +11,7 @@ interface Mutation {
   options?(options: LoadOptions): LoadOptions;
   /** Changes what goes into a step. */
   plan?(plan: Plan, input: StepInput): Plan;
+  input?(input: StepInput): StepInput;
   /** Changes what comes out of it; undefined: nothing to change here. */
   result?(result: StepResult, input: StepInput): StepResult | undefined;
   runner?(runner: Runner): Partial<Runner>;
@@ -23,7 +24,7 @@ function mutant(mutation: Mutation): Backend {
       const runner = await referenceBackend.load(mutation.model?.(model) ?? model, mutation.options?.(options) ?? options);
       const step: Runner['step'] = async (input, plans, signal) => {
         const changed = Array.isArray(plans) && mutation.plan ? plans.map((plan) => mutation.plan!(plan, input)) : plans;
-        const result = await runner.step(input, changed, signal);
+        const result = await runner.step(mutation.input?.(input) ?? input, changed, signal);
         return mutation.result?.(result, input) ?? result;
       };
       const overrides: Partial<Runner> = { step, adapter: options.adapter, ...mutation.runner?.(runner) };
@@ -131,6 +132,15 @@ const MUTANTS: readonly (readonly [string, RegExp, Mutation])[] = [
     'low-rank additions not declared, yet accepted',
     /not declared/,
     { runner: (runner) => ({ capabilities: { ...runner.capabilities, backboneChanges: ['norms'] } }) },
+  ],
+  ['picks left out', /^results: picked/, { result: ({ picked: _, ...r }) => r }],
+  [
+    'picks of rows, not of output rows',
+    /^results: picked/,
+    {
+      input: (input) =>
+        input.picks ? { ...input, picks: { ...input.picks, outputs: input.picks.outputs.map((o) => Math.max(0, o - 1)) } } : input,
+    },
   ],
   ['kept counts off by one', /^rules/, { result: (r) => ({ ...r, kept: r.kept.map((v) => v + 1) }) }],
   ['macs without the gates', /^gates/, { result: (r) => ({ ...r, macs: r.macs.map((v) => v - (v % 1024)) }) }],

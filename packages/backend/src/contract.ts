@@ -123,6 +123,8 @@ export interface StepInput {
   readonly outputs: Int32Array;
   /** Return only the `topLogits` highest logits of each output row (1..1024); absent: all of them. */
   readonly topLogits?: number;
+  /** Single logits wanted besides, e.g. of the tokens that a text goes on with. */
+  readonly picks?: LogitPicks;
   readonly want?: {
     /** Scores of every row for every branch, also where no rule needs them. */
     readonly scores?: boolean;
@@ -131,6 +133,14 @@ export interface StepInput {
     /** Which rows were kept, per branch. */
     readonly keptRows?: boolean;
   };
+}
+
+/** Single logits, as many as wanted of any output row: with `topLogits` 1 what scoring a text needs, where all logits would be a vocabulary a row. */
+export interface LogitPicks {
+  /** Where in {@link StepInput.outputs} the row of each stands, never descending: [picks]. */
+  readonly outputs: Int32Array;
+  /** Token ids: [picks]. */
+  readonly tokens: Int32Array;
 }
 
 /** The highest logits per output row, in descending order (ties: lower token id first). */
@@ -158,6 +168,8 @@ export interface StepResult {
   /** [outputs, vocabulary]; absent when `topLogits` was asked. */
   readonly logits?: Float32Array;
   readonly top?: TopLogits;
+  /** The logits that `picks` asked for, in its order: [picks]; absent without it. */
+  readonly picked?: Float32Array;
   /** Rows that each branch computed: [plans, 2L]. */
   readonly kept: Uint32Array;
   /** Layer MACs really spent per plan: branches, K/V of skipped rows, attention core over the rows really visible, gates

@@ -9,6 +9,7 @@ export type {
   Capabilities,
   KvUsage,
   LoadOptions,
+  LogitPicks,
   Runner,
   Segment,
   SequenceId,
@@ -43,6 +44,7 @@ export type { PreparedTrainStep, TrainerContext } from './trainer-validation.js'
 export { DEFAULT_MAX_TRAIN_ROWS, validateTrainerOptions, validateTrainStep } from './trainer-validation.js';
 export { validateAdapter } from './validate-adapter.js';
 export { backboneRefusals } from './validate-backbone.js';
+export { MAX_PICKS } from './validate-picks.js';
 export type { PlanContext } from './validate-plan.js';
 export { ruleNeedsScores, validatePlan } from './validate-plan.js';
 export type { CheckedStep, PreparedStep, RunnerState } from './validate-step.js';

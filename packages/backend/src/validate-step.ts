@@ -2,6 +2,7 @@ import { InvalidArgumentError } from '@gateskip/errors';
 import type { Plan } from '@gateskip/gate';
 import { ContextOverflowError } from './context-overflow-error.js';
 import type { SequenceId, StepInput } from './contract.js';
+import { validatePicks } from './validate-picks.js';
 import { type PlanContext, validatePlan } from './validate-plan.js';
 
 /** What step validation needs to know about a runner and its sequences. */
@@ -60,6 +61,7 @@ export function checkStep(input: StepInput, plans: readonly Plan[], state: Runne
   const rows = validateTokens(input, state);
   validateSegments(input, plans, rows, state);
   validateOutputs(input.outputs, rows);
+  if (input.picks !== undefined) validatePicks(input.picks, input.outputs.length, state.config.vocabularySize);
   for (let index = 0; index < plans.length; index++) validatePlan(plans[index] as Plan, index, rows, state);
   return { rows, topCount: topCount(input.topLogits, state.config.vocabularySize) };
 }

@@ -1,5 +1,6 @@
 // Written once over the sixteen-lane types of simd/*.h. Nothing of the standard library is instantiated here.
 #pragma once
+#include "../kernel-logits.h"
 #include "../kernel-math.h"
 #include "../unroll.h"
 #include "train-kernels.h"
@@ -119,24 +120,6 @@ struct TrainOf {
     for (size_t j = 0; i + j < n; ++j) x[i + j] = lanes[j];
   }
 
-  static double sumExponentials(const float* x, size_t n, float shift) {
-    const F s = S::set1(shift);
-    double total = 0;
-    size_t i = 0;
-    while (i + 16 <= n) {
-      // Short sums in single precision, what they come to in double.
-      F sum = S::zero();
-      for (size_t end = i + 1024; i + 16 <= n && i < end; i += 16) sum = S::add(sum, MathOf<S>::exponential(S::sub(S::load(x + i), s)));
-      total += static_cast<double>(S::sum(sum));
-    }
-    if (i == n) return total;
-    float lanes[16];
-    tail(x + i, n - i, shift, lanes);
-    S::store(lanes, MathOf<S>::exponential(S::sub(S::load(lanes), s)));
-    for (size_t j = 0; i + j < n; ++j) total += static_cast<double>(lanes[j]);
-    return total;
-  }
-
   static float largest(const float* x, size_t n) {
     float most = x[0];
     size_t i = 0;
@@ -199,7 +182,7 @@ struct TrainOf {
 template <typename S>
 constexpr TrainKernels trainKernelTable() {
   using T = TrainOf<S>;
-  return TrainKernels{S::name,    T::multiplyPanel,   T::packTransposed, T::siluBackward, T::scaledExponentials, T::sumExponentials,
+  return TrainKernels{S::name,    T::multiplyPanel,   T::packTransposed, T::siluBackward, T::scaledExponentials, LogitsOf<S>::sumExponentials,
                       T::largest, T::softmax, T::softmaxBackward, T::addScaled,    T::dot};
 }
 

@@ -1,4 +1,4 @@
-import type { TopLogits } from '@gateskip/backend';
+import type { LogitPicks, TopLogits } from '@gateskip/backend';
 
 /** The `count` highest of each row of logits [outputs, vocabulary], descending, ties by lower token id. */
 export function topLogits(logits: Float32Array, vocabularySize: number, count: number): TopLogits {
@@ -22,6 +22,11 @@ export function topLogits(logits: Float32Array, vocabularySize: number, count: n
     top.logSumExp[output] = highest + Math.log(sum);
   }
   return top;
+}
+
+/** Those of logits [outputs, vocabulary] that are picked. */
+export function pickedLogits(logits: Float32Array, vocabularySize: number, { outputs, tokens }: LogitPicks): Float32Array {
+  return Float32Array.from(tokens, (token, index) => logits[outputs[index]! * vocabularySize + token]!);
 }
 
 /** NaN last. */

@@ -1,6 +1,6 @@
 import type { ScoredText } from '../items/item.js';
 import { Lane } from './lane.js';
-import type { LaneRows } from './run-rows.js';
+import type { LaneRows, RowPick, RowsResult } from './run-rows.js';
 import type { GroupScores, ScoreOptions, TextGroup } from './score-texts.js';
 import { TextScores } from './text-scores.js';
 import { addUsage, noUsage, type Usage } from './usage.js';
@@ -9,6 +9,12 @@ import { addUsage, noUsage, type Usage } from './usage.js';
 interface Branch {
   readonly lane: Lane;
   readonly index: number;
+}
+
+/** A token that a text is scored by, and the logit that it takes. */
+interface ScoredToken extends RowPick {
+  readonly scores: TextScores;
+  readonly position: number;
 }
 
 /** One group on its way through the runner. */
@@ -26,7 +32,7 @@ export class GroupRun {
   readonly #common: number;
   #root: Lane | undefined;
   #branches: Branch[] | undefined;
-  #parts: { lane: Lane; index: number; from: number; rows: number; outputs: number[] }[] = [];
+  #parts: { lane: Lane; index: number; from: number; rows: number; outputs: number[]; picks: ScoredToken[] }[] = [];
   #usage: Usage = noUsage;
 
   constructor({ texts }: TextGroup, options: ScoreOptions, order: number, given: readonly Float32Array[]) {
@@ -35,7 +41,7 @@ export class GroupRun {
     this.#given = given;
     this.#key = options.policy?.couplesSequences ? `group ${order}` : undefined;
     this.#common = options.sharePrefix === false || given.length > 0 ? 0 : commonRows(texts);
-    this.#scores = texts.map((text) => new TextScores(text, options.runner.config.vocabularySize));
+    this.#scores = texts.map((text) => new TextScores(text));
     this.tokens = texts.reduce((sum, { tokens }) => sum + tokens.length - 1 - this.#common, this.#common);
     this.sequences = texts.length + 1;
   }
@@ -56,22 +62,29 @@ export class GroupRun {
       if (room === 0) break;
       const rows = Math.min(room, end - lane.position, lane.span);
       room -= rows;
-      this.#parts.push({ lane, index, from: lane.position, rows, outputs: this.#outputsOf(index, lane.position, rows) });
+      const outputs = this.#outputsOf(index, lane.position, rows);
+      this.#parts.push({ lane, index, from: lane.position, rows, outputs, picks: this.#picksOf(index, lane.position, outputs) });
     }
-    return this.#parts.map(({ lane, index, from, rows, outputs }) => ({
+    return this.#parts.map(({ lane, index, from, rows, outputs, picks }) => ({
       lane,
       tokens: (this.#texts[Math.max(0, index)] as ScoredText).tokens.subarray(from, from + rows),
       outputs,
+      picks,
       coupleKey: this.#key,
     }));
   }
 
-  /** @param firstOutputs where the outputs of each part of {@link next} begin in `logits` */
-  take(logits: Float32Array, firstOutputs: readonly number[]): void {
-    for (const [at, { index, from, outputs }] of this.#parts.entries()) {
-      const first = firstOutputs[at] as number;
-      const takers = index < 0 ? this.#scores : [this.#scores[index] as TextScores];
-      for (const [number, row] of outputs.entries()) for (const scores of takers) scores.take(logits, first + number, from + row);
+  /** Takes what the step of {@link next} gave; `top` and picked logits are of all of the step. */
+  take({ result, firstOutputs, firstPicks }: RowsResult, firstPart: number): void {
+    const { top, picked } = result;
+    for (const [at, { picks }] of this.#parts.entries()) {
+      const firstOutput = firstOutputs[firstPart + at] as number;
+      const firstPick = firstPicks[firstPart + at] as number;
+      for (const [number, { output, scores, position }] of picks.entries()) {
+        const row = firstOutput + output;
+        const logprob = (picked?.[firstPick + number] ?? Number.NaN) - (top?.logSumExp[row] ?? Number.NaN);
+        scores.take(position, logprob, top?.tokens[row * top.count] ?? -1);
+      }
     }
     this.#parts = [];
     this.#advance();
@@ -143,6 +156,19 @@ export class GroupRun {
     const outputs: number[] = [];
     for (let row = Math.max(0, first - 1 - from); row < rows; row++) outputs.push(row);
     return outputs;
+  }
+
+  /** The tokens that these rows score: after the common beginning (-1) each text goes on with its own. */
+  #picksOf(index: number, from: number, outputs: readonly number[]): ScoredToken[] {
+    const takers = index < 0 ? [...this.#scores.keys()] : [index];
+    return outputs.flatMap((row, output) => {
+      const position = from + row + 1;
+      return takers.flatMap((taker) => {
+        const scores = this.#scores[taker] as TextScores;
+        const token = (this.#texts[taker] as ScoredText).tokens[position] as number;
+        return scores.scores(position) ? [{ output, token, scores, position }] : [];
+      });
+    });
   }
 }
 

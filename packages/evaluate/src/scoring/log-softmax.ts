@@ -35,11 +35,3 @@ export function logSumExp(logits: Float32Array, row: number, vocabulary: number)
   }
   return most + Math.log(sum);
 }
-
-/** Token of the highest logit, the lowest id among equals. */
-export function likeliest(logits: Float32Array, row: number, vocabulary: number): number {
-  const start = row * vocabulary;
-  let best = 0;
-  for (let token = 1; token < vocabulary; token++) if ((logits[start + token] as number) > (logits[start + best] as number)) best = token;
-  return best;
-}

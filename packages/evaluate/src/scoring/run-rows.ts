@@ -2,20 +2,30 @@ import type { Runner, Segment, StepResult } from '@gateskip/backend';
 import { attentionCoreMacs, branchCount, type ModelShape, type Plan, rowCosts } from '@gateskip/gate';
 import type { Lane } from './lane.js';
 
+/** One logit. */
+export interface RowPick {
+  /** Place in the lane's `outputs`; does not descend from pick to pick. */
+  readonly output: number;
+  readonly token: number;
+}
+
 /** Rows of one lane for one step. */
 export interface LaneRows {
   readonly lane: Lane;
   readonly tokens: Int32Array;
   /** Rows whose logits are wanted, from 0, ascending. */
   readonly outputs: readonly number[];
+  /** Logits wanted of single tokens. */
+  readonly picks?: readonly RowPick[];
   /** Rows of the same key are ranked together, where their plans agree. Only for policies that couple sequences. */
   readonly coupleKey?: string | undefined;
 }
 
-/** A step's result, and where each lane's outputs begin in it. */
+/** A step's result, and where each lane's outputs and picks begin in it. */
 export interface RowsResult {
   readonly result: StepResult;
   readonly firstOutputs: readonly number[];
+  readonly firstPicks: readonly number[];
 }
 
 /** Runs rows of several lanes in one step and tells each lane's policy what became of its own. */
@@ -28,6 +38,8 @@ export async function runRows(
   const tokens = new Int32Array(rows);
   const outputs: number[] = [];
   const firstOutputs: number[] = [];
+  const picks: RowPick[] = [];
+  const firstPicks: number[] = [];
   const segments: Segment[] = [];
   const plans: Plan[] = [];
   const planKeys: (string | undefined)[] = [];
@@ -35,7 +47,7 @@ export async function runRows(
   let pinned: Uint8Array | undefined;
   let given: Float32Array | undefined; // [branches, rows]
   let start = 0;
-  for (const { lane, tokens: own, outputs: wanted, coupleKey } of parts) {
+  for (const { lane, tokens: own, outputs: wanted, picks: picked = [], coupleKey } of parts) {
     const { pinned: ownPinned, scores: ownScores, ...plan } = lane.plan(own.length);
     if (ownPinned?.includes(1)) (pinned ??= new Uint8Array(rows)).set(ownPinned, start);
     if (ownScores) {
@@ -53,6 +65,8 @@ export async function runRows(
     tokens.set(own, start);
     segments.push({ sequence: lane.sequence, start, length: own.length, plan: index });
     firstOutputs.push(outputs.length);
+    firstPicks.push(picks.length);
+    for (const { output, token } of picked) picks.push({ output: outputs.length + output, token });
     for (const row of wanted) outputs.push(start + row);
     start += own.length;
   }
@@ -65,6 +79,9 @@ export async function runRows(
       segments,
       outputs: Int32Array.from(outputs),
       ...(topLogits !== undefined && outputs.length > 0 && { topLogits }),
+      ...(picks.length > 0 && {
+        picks: { outputs: Int32Array.from(picks, ({ output }) => output), tokens: Int32Array.from(picks, ({ token }) => token) },
+      }),
       ...((scores || keptRows) && { want: { scores, keptRows } }),
     },
     // Rows of different plans are different rows, so one array serves all of them.
@@ -72,7 +89,7 @@ export async function runRows(
     signal,
   );
   for (const [at, { lane }] of parts.entries()) observe(lane, segments[at] as Segment, result, rows, isShared);
-  return { result, firstOutputs };
+  return { result, firstOutputs, firstPicks };
 }
 
 function observe(lane: Lane, segment: Segment, result: StepResult, allRows: number, isShared: readonly boolean[]): void {

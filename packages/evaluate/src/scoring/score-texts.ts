@@ -76,7 +76,7 @@ export async function* scoreGroups(groups: Iterable<TextGroup>, options: ScoreOp
 
 async function runStep(runner: Runner, running: readonly GroupRun[], { limits, signal }: ScoreOptions): Promise<void> {
   const parts: LaneRows[] = [];
-  const owners: { run: GroupRun; first: number; count: number }[] = [];
+  const owners: { run: GroupRun; first: number }[] = [];
   let rows = 0;
   let outputs = 0;
   for (const run of running) {
@@ -85,12 +85,11 @@ async function runStep(runner: Runner, running: readonly GroupRun[], { limits, s
     const nextRows = next.reduce((sum, part) => sum + part.tokens.length, 0);
     const nextOutputs = next.reduce((sum, part) => sum + part.outputs.length, 0);
     if (parts.length > 0 && (rows + nextRows > limits.maxRows || outputs + nextOutputs > limits.maxOutputs)) continue;
-    owners.push({ run, first: parts.length, count: next.length });
+    owners.push({ run, first: parts.length });
     parts.push(...next);
     rows += nextRows;
     outputs += nextOutputs;
   }
-  const { result, firstOutputs } = await runRows(runner, parts, { signal });
-  const logits = result.logits ?? new Float32Array(0);
-  for (const { run, first, count } of owners) run.take(logits, firstOutputs.slice(first, first + count));
+  const result = await runRows(runner, parts, { topLogits: 1, signal });
+  for (const { run, first } of owners) run.take(result, first);
 }

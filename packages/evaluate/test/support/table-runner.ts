@@ -50,7 +50,7 @@ export class TableRunner implements Runner {
     return { used: 0, dense: 0, bytes: 0 };
   }
 
-  async step({ tokens, segments, outputs, topLogits }: StepInput, plans: readonly Plan[]): Promise<StepResult> {
+  async step({ tokens, segments, outputs, topLogits, picks }: StepInput, plans: readonly Plan[]): Promise<StepResult> {
     for (const { sequence, length } of segments) this.#lengths.set(sequence, this.sequenceLength(sequence) + length);
     const rows = Array.from(outputs, (row) => (this.#table[tokens[row] as number] as readonly number[]).map(Math.log));
     const counts = {
@@ -66,7 +66,9 @@ export class TableRunner implements Runner {
       logits: Float32Array.from(best, (token, at) => (rows[at] as number[])[token] as number),
       logSumExp: new Float32Array(rows.length),
     };
-    return { top, ...counts };
+    const picked =
+      picks && Float32Array.from(picks.tokens, (token, at) => (rows[picks.outputs[at] as number] as number[])[token] as number);
+    return { top, ...(picked && { picked }), ...counts };
   }
 
   async close(): Promise<void> {}

@@ -1,5 +1,5 @@
 import { createRandomModel } from '@gateskip/model';
-import type { TopLogits } from '../../contract.js';
+import type { StepInput, TopLogits } from '../../contract.js';
 import { exactly } from '../compare.js';
 import { check } from '../conformance-error.js';
 import type { ConformanceCase, ConformanceOptions } from '../options.js';
@@ -11,6 +11,7 @@ import { type Session, withSession } from '../session.js';
 export function resultCases(options: ConformanceOptions): ConformanceCase[] {
   return [
     { name: 'results: the highest logits are those of the full row', run: () => topLogitsCase(options) },
+    { name: 'results: picked logits are those of the full row', run: () => picksCase(options) },
     { name: 'results: only the rows asked for, or none', run: () => outputsCase(options) },
   ];
 }
@@ -60,6 +61,33 @@ function checkTop(top: TopLogits, logits: Float32Array, vocabularySize: number, 
       () => `logSumExp of row ${output}: expected ${expected}, got ${top.logSumExp[output]}.`,
     );
   }
+}
+
+async function picksCase(options: ConformanceOptions): Promise<string | undefined> {
+  const model = createRandomModel({ seed: 63 });
+  const { vocabularySize } = model.config;
+  return withSession(options, model, undefined, async ({ tested }) => {
+    const plans = [dense(model.config)];
+    const parts = [{ sequence: 0, tokens: someTokens(ROWS, vocabularySize) }];
+    // Places in the outputs, not rows: row 0 is none of them. Several of one, none of another, the first and the last token.
+    const outputs = Int32Array.of(1, 2, 4, 5);
+    const picks = { outputs: Int32Array.of(0, 0, 0, 2, 3, 3), tokens: Int32Array.of(7, 0, vocabularySize - 1, 7, 5, 5) };
+    const nothing = { outputs: new Int32Array(0), tokens: new Int32Array(0) };
+    const step = (more: Partial<StepInput>) => tested.step({ ...toInput(parts, [tested.openSequence()]), outputs, ...more }, plans);
+    const { logits, picked: unasked } = await step({});
+    check(unasked === undefined, () => 'no picks asked: expected none.');
+    const expected = Float32Array.from(picks.tokens, (token, index) => logits![picks.outputs[index]! * vocabularySize + token]!);
+    exactly('picks beside all logits', expected, (await step({ picks })).picked ?? new Float32Array(0));
+    const { picked, top, scores, keptRows } = await step({ picks, topLogits: 2, want: { scores: true, keptRows: true } });
+    exactly('picks beside the highest logits', expected, picked ?? new Float32Array(0));
+    check(top?.tokens.length === 2 * outputs.length, () => 'picks beside the highest logits: these are not all there.');
+    const cells = 2 * model.config.layers * ROWS;
+    check(
+      scores?.length === cells && keptRows?.every((kept) => kept === 1) === true,
+      () => 'picks beside scores and kept rows: these are not all there.',
+    );
+    check((await step({ picks: nothing, topLogits: 1 })).picked?.length === 0, () => 'no picks wanted: expected an empty array.');
+  });
 }
 
 async function outputsCase(options: ConformanceOptions): Promise<string | undefined> {

@@ -19,6 +19,8 @@ export const plan = (change: (good: Plan) => object) => (step: Step) => ({
   ...step,
   plans: step.plans.map((own) => ({ ...own, ...change(own) }) as Plan),
 });
+const picks = (outputs: number[], tokens: number[], change: (own: Int32Array) => unknown = (own) => own) =>
+  input(() => ({ picks: { outputs: change(Int32Array.from(outputs)), tokens: change(Int32Array.from(tokens)) } }));
 export const rule = (name: string, value: number, more: object = { scorer: 'random' }) =>
   plan((good) => ({ rules: good.rules.map(() => name), values: good.values.map(() => value), ...more }));
 
@@ -52,6 +54,14 @@ export const SPOILERS: readonly Spoiler[] = [
   ['topLogits 0', INVALID, input(() => ({ topLogits: 0 }))],
   ['topLogits 1025', INVALID, input(() => ({ topLogits: 1025 }))],
   ['topLogits NaN', INVALID, input(() => ({ topLogits: Number.NaN }))],
+  ['picks that are no object', INVALID, input(() => ({ picks: null }))],
+  ['picks of another type', INVALID, picks([0], [1], (own) => Array.from(own))],
+  ['picks with a token too few', SHAPE, picks([0, 1], [1])],
+  ['a pick of an output that is not there', INVALID, picks([7], [1])],
+  ['a pick of a negative output', INVALID, picks([-1], [1])],
+  ['picks that descend', INVALID, picks([1, 0], [1, 1])],
+  ['a pick below the vocabulary', INVALID, picks([0], [-1])],
+  ['a pick past the vocabulary', INVALID, picks([0], [128])],
   ['a rule too few', SHAPE, plan((good) => ({ rules: good.rules.slice(1) }))],
   ['a value too few', SHAPE, plan((good) => ({ values: good.values.slice(1) }))],
   ['values of another type', INVALID, plan((good) => ({ values: [...good.values] }))],
