@@ -1,5 +1,5 @@
 import { compared, isAtSaving, readingAt } from '../quality/metrics.mjs';
-import { differenceOf, markdownTable, percent } from '../quality/tables.mjs';
+import { differenceOf, markdownTable, ownAnswers, percent } from '../quality/tables.mjs';
 
 /** What was measured, with what, and what is missing. @param {any} summary @param {import('../quality/metrics.mjs').View} view */
 export function conditions(summary, view) {
@@ -18,7 +18,7 @@ export function conditions(summary, view) {
     `- Machine: ${machine.cpu}, backend ${machine.backend.name} (${details.join(', ')}), Node ${machine.node}.`,
     texts.text &&
       `- Text: ${texts.text.tokens} tokens of ${texts.text.source}, ${texts.text.tokens / settings.text.window} windows of ${settings.text.window} evenly spread over it; perplexity with a stride of ${texts.text.stride}.`,
-    texts.own && `- Own answers: ${texts.own.tokens} tokens, ${texts.own.source}; no adapter was trained on these prompts.`,
+    texts.own && `- Own answers: ${ownAnswers(texts.own)}; no adapter was trained on these prompts.`,
     items.length > 0 && `- Items: ${items.join(', ')} (records in the data half used), zero-shot, no chat template.`,
     missing.length > 0 && `- **Left out, as there is no adapter file**: ${missing.join('; ')}.`,
     unmeasured.length > 0 && `- **Not measured yet**: ${unmeasured.join(', ')}.`,

@@ -11,6 +11,12 @@ export function markdownTable(head, rows) {
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
+/** @param {{ tokens: number, source: string, scoredFrom?: readonly number[] }} own reports before this one compared prompts too */
+export function ownAnswers({ tokens, source, scoredFrom }) {
+  const compared = scoredFrom && tokens - scoredFrom.reduce((sum, from) => sum + from, 0);
+  return `${tokens} tokens, ${source}${compared === undefined ? '' : `, of which the ${compared} rows that predict the answers are compared`}`;
+}
+
 /** What was measured, and how much of what was planned. @param {any} summary */
 export function conditions(summary) {
   const { model, adapter, machine, texts, data, points, settings, created } = summary;
@@ -34,7 +40,7 @@ export function conditions(summary) {
     `- Machine: ${machine.cpu}, backend ${machine.backend.name} (${details.join(', ')}), Node ${machine.node}.`,
     texts.text &&
       `- Text: ${texts.text.tokens} tokens of ${texts.text.source}, ${texts.text.tokens / settings.text.window} windows of ${settings.text.window} evenly spread over it; perplexity with a stride of ${texts.text.stride}.`,
-    texts.own && `- Own answers: ${texts.own.tokens} tokens, ${texts.own.source}.`,
+    texts.own && `- Own answers: ${ownAnswers(texts.own)}.`,
     items.length > 0 && `- Items: ${items.join(', ')} (records in the data half used), zero-shot, no chat template.`,
     unreached.length > 0 &&
       `- Out of reach: ${unreached.map((/** @type {any} */ { policy, target }) => `${policy} at ${percent(target)}`).join(', ')}.`,

@@ -169,7 +169,7 @@ const summary = {
   model: { name: 'tiny', fingerprint: 'f'.repeat(64) },
   machine: { cpu: 'a processor', node: '20', backend: { name: 'cpu', details: { threads: 2 } } },
   settings: { text: { window: 8 } },
-  texts: { text: { tokens: 64, source: 'a.txt', stride: 7 }, own: { tokens: 32, source: 'answers' } },
+  texts: { text: { tokens: 64, source: 'a.txt', stride: 7 }, own: { tokens: 32, source: 'answers', scoredFrom: [5, 6] } },
   data: { piqa: { metric: 'acc', items: 10, records: 20 } },
   dense: {
     perplexity: { value: 20, error: 1 },
@@ -290,6 +290,7 @@ describe('the page', () => {
   it('names what is left out, not measured and out of reach', () => {
     const text = conditions(summary, view);
     expect(text).toContain('paper; static at 25, 40 %');
+    expect(text).toContain('32 tokens, answers, of which the 21 rows');
     expect(text).toContain('**Not measured yet**: norms');
     expect(text).toContain('paper at 50 % (refused)');
     expect(adaptersTable(summary)).toContain('LoRA rank 8 on 7 matrices a layer');
