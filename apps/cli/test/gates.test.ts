@@ -10,20 +10,7 @@ const model = join(folder, 'tiny.gguf');
 const other = join(folder, 'other.gguf');
 const text = join(folder, 'text.txt');
 const gates = join(folder, 'gates.safetensors');
-const quick = [
-  '--backend',
-  'reference',
-  '--tokens',
-  '900',
-  '--curve-tokens',
-  '400',
-  '--quality-rows',
-  '64',
-  '--window',
-  '128',
-  '--rounds',
-  '1',
-];
+const quick = ['--backend', 'reference', '--tokens', '900', '--curve-tokens', '400', '--quality-rows', '64', '--window', '128'];
 
 interface FitDocument {
   readonly out: string;
@@ -118,6 +105,28 @@ describe('gateskip fit --import', () => {
       ]);
       expect(answer.code, answer.stdout).toBe(0);
     }
+  });
+
+  it.each([
+    ['--importance', 'measured'],
+    ['--rounds', '2'],
+    ['--stand-in-rank', '4'],
+  ])('refuses %s, which would change nothing', async (flag, value) => {
+    const ran = await commandLine([
+      'fit',
+      model,
+      '-o',
+      join(folder, 'no.safetensors'),
+      '--import',
+      gates,
+      '--text',
+      text,
+      flag,
+      value,
+      '--json',
+    ]);
+    expect([ran.code, documentOf<ErrorDocument>(ran).error]).toEqual([2, expect.objectContaining({ code: 'GS_USAGE' })]);
+    expect(documentOf<ErrorDocument>(ran).error.message).toContain(`${flag} is of no use with --import`);
   });
 
   it('says what is wrong with a file that has no such gates, and writes nothing', async () => {

@@ -1,40 +1,6 @@
 import type { AdapterProvenance, GateAdapter, WriteAdapterOptions } from '@gateskip/model';
 import type { DistillReport } from '@gateskip/train';
-import { UsageError } from '../errors.js';
 import { grouped } from '../output/format.js';
-import type { FitVerbOptions } from './fit.js';
-
-/** Options that say what the given gate file says already. */
-const keptOptions = [
-  ['kv', '--kv'],
-  ['protect', '--protect'],
-  ['pinned', '--pinned'],
-  ['standInRank', '--stand-in-rank'],
-  ['importance', '--importance'],
-  ['rounds', '--rounds'],
-] as const satisfies readonly (readonly [keyof FitVerbOptions, string])[];
-
-/** @throws UsageError for what `--distill` cannot be asked together with */
-export function checkDistillOptions(options: FitVerbOptions): void {
-  const { distill } = options;
-  if (distill === undefined) return;
-  if (distill === '' || distill === 'none')
-    throw new UsageError(`--distill ${distill || "''"} names no gate file.`, 'Give the file whose gates are to be distilled.', {
-      what: '--distill',
-    });
-  if (options.import !== undefined)
-    throw new UsageError('--distill and --import are two sources of gates.', 'Import first, then distill what that wrote.', {
-      what: '--distill',
-    });
-  for (const [key, flag] of keptOptions) {
-    if (options[key] === undefined) continue;
-    throw new UsageError(
-      `${flag} is of no use with --distill: stand-ins, K and V, pinned and protected are those of ${distill}.`,
-      `Leave ${flag} out.`,
-      { what: flag },
-    );
-  }
-}
 
 /** Longest text of a provenance that a file takes. */
 const maxText = 4096;

@@ -13,7 +13,8 @@ import { readVersion } from '../version.js';
 import { calibrationSequences } from './calibration-sequences.js';
 import { checkTarget } from './check-target.js';
 import { fitCommandLine } from './fit-command-line.js';
-import { checkDistillOptions, distilledProvenance, headsLine, keptFactorType } from './fit-distill.js';
+import { distilledProvenance, headsLine, keptFactorType } from './fit-distill.js';
+import { checkGateSource } from './fit-gate-source.js';
 
 export interface FitVerbOptions extends Omit<ModelOptions, 'adapter' | 'allowOtherWeights'> {
   readonly out: string;
@@ -54,7 +55,7 @@ const phaseWords: Readonly<Record<FitPhase, string>> = {
 export async function fit(reference: string, options: FitVerbOptions, output: Output): Promise<void> {
   if (options.self && options.text)
     throw new UsageError('--self and --text are two sources of calibration text.', 'Give one of them.', { what: '--self' });
-  checkDistillOptions(options);
+  checkGateSource(options);
   // Before minutes of work.
   await checkTarget(options.out, options.force ?? false);
   const adapter = options.distill ?? 'none';
