@@ -18,7 +18,7 @@ import { anchorsTable } from './anchors.mjs';
 import { gatesCharts } from './charts.mjs';
 import { anchorPicture } from './measure-anchors.mjs';
 import { summarizeGates } from './summarize.mjs';
-import { adaptersTable, conditions, duelTables, trainingTable } from './tables.mjs';
+import { adaptersTable, answersTable, conditions, duelTables, trainingTable } from './tables.mjs';
 import { gatesView } from './view.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -60,6 +60,7 @@ for (const [name, text] of Object.entries({
     .join('\n\n'),
   curves: curveTables(summary, view),
   speed: speedTable(summary, view),
+  answers: answersTable(summary, view),
   training: [trainingTable(summary.training), ...(training in charts ? [image(training)] : [])].join('\n\n'),
   anchors: [anchorsTable(summary.anchors, view.judged), ...(hasPicture ? [image(ANCHORS)] : [])].join('\n\n'),
 }))

@@ -91,6 +91,32 @@ export function duelTables(summary, view) {
     .join('\n\n');
 }
 
+/** What one threshold saves in prompts and in answers, of the judged curve. @param {any} summary @param {import('./view.mjs').GatesView} view */
+export function answersTable(summary, view) {
+  const rows = summary.points
+    .filter((/** @type {any} */ { policy, target, own }) => policy === view.judged && target > 0 && own?.savedOfAll !== undefined)
+    .sort((/** @type {any} */ a, /** @type {any} */ b) => a.target - b.target)
+    .map((/** @type {any} */ { target, own, ownPerplexity }) => [
+      percent(target),
+      percent(own.savedOfAll),
+      percent(own.saved),
+      own.kl.toFixed(3),
+      ownPerplexity ? ownPerplexity.value.toFixed(2) : '',
+    ]);
+  if (rows.length === 0) return '';
+  const dense = summary.dense.ownPerplexity?.value;
+  return markdownTable(
+    [
+      'the ask saves on the text',
+      'in the whole conversation',
+      'in the answer',
+      'KL of the answer',
+      `its perplexity${dense ? ` (dense ${dense.toFixed(2)})` : ''}`,
+    ],
+    rows,
+  );
+}
+
 /** @param {readonly import('./training-log.mjs').TrainingRun[]} training */
 export function trainingTable(training) {
   const rows = training.map(({ name, recipe, tokens, seconds, looks }) => {

@@ -77,7 +77,7 @@ export async function openRun(options) {
       text: { sha256: text.sha256, tokens: text.tokens.length, window },
       ownTokens: options.ownTokens,
       // Folders of when prompts were compared too are of another run.
-      ownCompared: 'answers',
+      ownCompared: 'answers at what they save',
       items,
       seed: SEED,
       speedRounds: options.speedRounds,

@@ -100,7 +100,8 @@ function pointsOf(entries, read, evaluation) {
       point.perplexity = { value: perToken, error: standardError, saved: 1 - held.net };
     } else if (piece.part === 'own') {
       point.own = agreementOf(run.agreement);
-      if (perplexity) point.ownPerplexity = perplexityOf(perplexity);
+      // The same thresholds, so the same rows: what was saved is told by those of the answers here too.
+      if (perplexity) point.ownPerplexity = { ...perplexityOf(perplexity), saved: point.own.saved };
     } else {
       const dense = read['tasks-dense']?.results;
       const paired = dense ? pairedTasks(results, dense, evaluation) : {};
@@ -139,8 +140,16 @@ function perplexityOf({ windows, held }) {
   return { value, error: value * Math.sqrt(variance / means.length), saved: 1 - held.net };
 }
 
-function agreementOf({ kl, top1, standardErrors, held }) {
-  return { kl, klError: standardErrors.kl, top1, top1Error: standardErrors.top1, saved: 1 - held.net };
+/** What was saved is told of the rows that are compared; where these are not all, of all besides. */
+function agreementOf({ kl, top1, standardErrors, held, heldCompared }) {
+  return {
+    kl,
+    klError: standardErrors.kl,
+    top1,
+    top1Error: standardErrors.top1,
+    saved: 1 - (heldCompared ?? held).net,
+    ...(heldCompared && { savedOfAll: 1 - held.net }),
+  };
 }
 
 /** Differences `a - b` of first metrics, by task. */

@@ -175,6 +175,17 @@ describe('agreement from a row on', () => {
       await windowsOf(lengths.map((length) => length - 1)),
     ];
     expect(later.held).toEqual(all.held);
+    expect(all.heldCompared).toBeUndefined();
+    const usages = lengths.map((length, window) => {
+      const { usage, comparedUsage } = later.windows[window]!;
+      expect(comparedUsage!.rows).toBe(length - 3 - window);
+      expect(comparedUsage!.kept).toBeLessThan(usage.kept);
+      return comparedUsage!;
+    });
+    const sumOf = (what: 'macs' | 'denseMacs') => usages.reduce((sum, usage) => sum + usage[what], 0);
+    expect(later.heldCompared!.net).toBeCloseTo(sumOf('macs') / sumOf('denseMacs'), 12);
+    // What the rows before cost is what both came to less what the compared ones did: with none left out it is nothing.
+    expect((await windowsOf(lengths.map(() => 0))).heldCompared).toBeUndefined();
     expect(last.tokens).toBe(lengths.length);
     for (const [window, { tokens, sums }] of later.windows.entries()) {
       expect(tokens).toBe(lengths[window]! - 3 - window);

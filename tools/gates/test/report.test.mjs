@@ -10,7 +10,7 @@ import { anchorsOf, anchorsTable, anchorsVerdict } from '../anchors.mjs';
 import { gatesCharts, trainingLines } from '../charts.mjs';
 import { fileOf, readConfig } from '../read-config.mjs';
 import { forgetPoints, stalePoints } from '../stale-pieces.mjs';
-import { adaptersTable, conditions, duelTables, trainingTable } from '../tables.mjs';
+import { adaptersTable, answersTable, conditions, duelTables, trainingTable } from '../tables.mjs';
 import { parseLog } from '../training-log.mjs';
 import { gatesView } from '../view.mjs';
 import { SAVINGS, workList } from '../work-list.mjs';
@@ -285,6 +285,14 @@ describe('the page', () => {
     expect(duelTables(paid, dueling)).toContain('minutes is better at 0 of 0 points');
     const fair = { ...paid, points: paid.points.map((each) => (each === costly ? point('random', 0, 0.01, 0.01) : each)) };
     expect(duelTables(fair, dueling)).toContain('minutes is better at 1 of 1 points');
+  });
+
+  it('shows what a threshold saves in conversations and in their answers, where these were told apart', () => {
+    expect(answersTable(summary, view)).toBe('');
+    const apart = { ...point('minutes', 0.25, 0.3, 0.2), own: { kl: 0.2, klError: error, saved: 0.18, savedOfAll: 0.31 } };
+    const table = answersTable({ ...summary, points: [...summary.points.slice(0, 2), apart] }, view);
+    expect(table.split('\n').slice(2)).toEqual(['| 25 % | 31 % | 18 % | 0.200 | 6.00 |']);
+    expect(table).toContain('dense 5.00');
   });
 
   it('names what is left out, not measured and out of reach', () => {

@@ -45,6 +45,8 @@ export interface WindowResult {
   /** Sums over the window: `nll`; or `kl`, `top1`, `top5`. */
   readonly sums: Readonly<Record<string, number>>;
   readonly usage: Usage;
+  /** Of agreement, where the first rows were not compared: of the others. */
+  readonly comparedUsage?: Usage;
 }
 
 export interface PerplexityResult {
@@ -73,6 +75,8 @@ export interface AgreementResult {
   readonly standardErrors: { readonly kl: number; readonly top1: number; readonly top5: number };
   readonly tokens: number;
   readonly held: Held;
+  /** Of the compared rows alone, where the first rows of windows were not compared. */
+  readonly heldCompared?: Held;
   readonly windows: readonly WindowResult[];
 }
 

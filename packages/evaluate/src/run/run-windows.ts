@@ -40,7 +40,7 @@ export async function* agreementWindows(
 ): AsyncGenerator<WindowResult> {
   for (const { tokens, start, scoredFrom } of windows) {
     if (isDone(String(start))) continue;
-    const { rows, klSum, top1, top5, usage } = await agreementOf(tokens, scoredFrom, options);
-    yield { id: String(start), tokens: rows, sums: { kl: klSum, top1, top5 }, usage };
+    const { rows, klSum, top1, top5, usage, comparedUsage } = await agreementOf(tokens, scoredFrom, options);
+    yield { id: String(start), tokens: rows, sums: { kl: klSum, top1, top5 }, usage, ...(scoredFrom > 0 && { comparedUsage }) };
   }
 }

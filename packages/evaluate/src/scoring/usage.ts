@@ -13,6 +13,10 @@ export function addUsage(a: Usage, b: Usage): Usage {
   return { rows: a.rows + b.rows, kept: a.kept + b.kept, macs: a.macs + b.macs, denseMacs: a.denseMacs + b.denseMacs };
 }
 
+export function subtractUsage(a: Usage, b: Usage): Usage {
+  return { rows: a.rows - b.rows, kept: a.kept - b.kept, macs: a.macs - b.macs, denseMacs: a.denseMacs - b.denseMacs };
+}
+
 /** Shares as budgets name them. */
 export interface Held {
   /** Share of branch evaluations skipped. */

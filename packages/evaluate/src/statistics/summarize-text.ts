@@ -1,6 +1,6 @@
 import type { PreparedText } from '../run/prepare-text.js';
 import type { AgreementResult, PerplexityResult, WindowResult } from '../run/results.js';
-import { addUsage, type Held, heldOf, noUsage } from '../scoring/usage.js';
+import { addUsage, type Held, heldOf, noUsage, type Usage } from '../scoring/usage.js';
 import { blockBootstrap, pairedBootstrap } from './bootstrap.js';
 
 /** A sum of all windows over the number of scored tokens. */
@@ -16,9 +16,9 @@ const perToken =
     return sum / tokens;
   };
 
-const heldBy = (windows: readonly WindowResult[], branches: number): Held =>
+const heldBy = (windows: readonly WindowResult[], branches: number, usageOf = ({ usage }: WindowResult): Usage => usage): Held =>
   heldOf(
-    windows.reduce((sum, { usage }) => addUsage(sum, usage), noUsage),
+    windows.reduce((sum, window) => addUsage(sum, usageOf(window)), noUsage),
     branches,
   );
 
@@ -54,6 +54,9 @@ export function summarizeAgreement(windows: readonly WindowResult[], branches: n
     standardErrors: { kl: error('kl'), top1: error('top1'), top5: error('top5') },
     tokens: windows.reduce((sum, window) => sum + window.tokens, 0),
     held: heldBy(windows, branches),
+    ...(windows.some(({ comparedUsage }) => comparedUsage) && {
+      heldCompared: heldBy(windows, branches, ({ usage, comparedUsage = usage }) => comparedUsage),
+    }),
     windows,
   };
 }

@@ -7,7 +7,7 @@ import type { StepLimits } from '../scoring/limits.js';
 import { logSumExp } from '../scoring/log-softmax.js';
 import { type LaneRows, runRows } from '../scoring/run-rows.js';
 import type { TextScoring } from '../scoring/score-texts.js';
-import type { Usage } from '../scoring/usage.js';
+import { addUsage, noUsage, subtractUsage, type Usage } from '../scoring/usage.js';
 
 /** Sums over the compared rows of one window. */
 export interface WindowAgreement {
@@ -20,6 +20,8 @@ export interface WindowAgreement {
   readonly top5: number;
   /** Of the policy, over all rows. */
   readonly usage: Usage;
+  /** Of the policy, over the compared rows. */
+  readonly comparedUsage: Usage;
 }
 
 export interface AgreementOptions {
@@ -33,7 +35,8 @@ export interface AgreementOptions {
 }
 
 /**
- * Dense model and policy read the same window side by side, in the same steps where one runner is both.
+ * Dense model and policy read the same window side by side, in the same steps where one runner is both. Rows that are not compared are
+ * steps of their own, so that what the others spend is known.
  *
  * @param scoredFrom first row that is compared
  */
@@ -46,20 +49,25 @@ export async function agreementOf(tokens: Int32Array, scoredFrom: number, option
   const gated = Lane.open(runner, policy, policy.promptBudget === undefined ? tokens.length : 0, scores);
   let dense: Lane | undefined;
   let [klSum, top1, top5] = [0, 0, 0];
+  let comparedUsage = noUsage;
   try {
     dense = Lane.open(denseRunner, undefined, tokens.length);
     while (dense.position < tokens.length) {
       if (signal?.aborted) throw new AbortedError('The evaluation');
       const { position } = dense;
-      const rows = Math.min(most, tokens.length - position, gated.span);
+      const isCompared = position >= scoredFrom;
+      const rows = Math.min(most, (isCompared ? tokens.length : scoredFrom) - position, gated.span);
       const own = tokens.subarray(position, position + rows);
-      const outputs = Array.from({ length: rows }, (_, row) => row);
+      const outputs = isCompared ? Array.from({ length: rows }, (_, row) => row) : [];
+      const before = gated.usage;
       const parts: LaneRows[] = [
         { lane: dense, tokens: own, outputs },
         { lane: gated, tokens: own, outputs },
       ];
-      const logits = await logitsOf(parts, rows * vocabularySize, signal);
-      for (let row = Math.max(0, scoredFrom - position); row < rows; row++) {
+      const logits = await logitsOf(parts, outputs.length * vocabularySize, signal);
+      if (!isCompared) continue;
+      comparedUsage = addUsage(comparedUsage, subtractUsage(gated.usage, before));
+      for (let row = 0; row < rows; row++) {
         const compared = compareRow(logits, row, rows + row, vocabularySize);
         if (!Number.isFinite(compared.kl)) throw new LogitsNotFiniteError(`the token at position ${position + row}`);
         klSum += compared.kl;
@@ -67,14 +75,14 @@ export async function agreementOf(tokens: Int32Array, scoredFrom: number, option
         top5 += compared.rank < 5 ? 1 : 0;
       }
     }
-    return { rows: tokens.length - scoredFrom, klSum, top1, top5, usage: gated.usage };
+    return { rows: tokens.length - scoredFrom, klSum, top1, top5, usage: gated.usage, comparedUsage };
   } finally {
     dense?.close();
     gated.close();
   }
 }
 
-/** [2 rows, vocabulary]: first the dense model's. @param size of one half */
+/** [2 outputs, vocabulary]: first the dense model's. @param size of one half */
 async function logitsOf([dense, gated]: readonly LaneRows[], size: number, signal: AbortSignal | undefined): Promise<Float32Array> {
   const [p, q] = [dense as LaneRows, gated as LaneRows];
   if (p.lane.runner === q.lane.runner) return (await runRows(p.lane.runner, [p, q], { signal })).result.logits as Float32Array;
