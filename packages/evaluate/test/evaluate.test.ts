@@ -184,7 +184,7 @@ describe('agreement from a row on', () => {
     });
     const sumOf = (what: 'macs' | 'denseMacs') => usages.reduce((sum, usage) => sum + usage[what], 0);
     expect(later.heldCompared!.net).toBeCloseTo(sumOf('macs') / sumOf('denseMacs'), 12);
-    // What the rows before cost is what both came to less what the compared ones did: with none left out it is nothing.
+    // With none left out there is nothing to tell apart.
     expect((await windowsOf(lengths.map(() => 0))).heldCompared).toBeUndefined();
     expect(last.tokens).toBe(lengths.length);
     for (const [window, { tokens, sums }] of later.windows.entries()) {

@@ -1,6 +1,8 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isAtSaving, readingAt } from '../../quality/metrics.mjs';
 import { curveTables, winnersTable } from '../../quality/tables.mjs';
@@ -303,6 +305,14 @@ describe('the page', () => {
     expect(text).toContain('paper at 50 % (refused)');
     expect(adaptersTable(summary)).toContain('LoRA rank 8 on 7 matrices a layer');
     expect(adaptersTable(summary)).toContain('| random | 15 % | random | as above |');
+  });
+
+  it('is, in the repository, what render.mjs makes of the numbers there', () => {
+    const docs = mkdtempSync(join(folder, 'page-'));
+    const kept = fileURLToPath(new URL('../../../docs', import.meta.url));
+    for (const file of ['gates.md', 'gates-anchors.svg']) copyFileSync(join(kept, file), join(docs, file));
+    execFileSync(process.execPath, [fileURLToPath(new URL('../render.mjs', import.meta.url)), '--docs', docs], { stdio: 'pipe' });
+    for (const file of readdirSync(docs)) expect(readFileSync(join(docs, file), 'utf8'), file).toBe(readFileSync(join(kept, file), 'utf8'));
   });
 
   it('has charts of what there is', () => {

@@ -17,7 +17,7 @@ export interface TextSetting {
 export interface AgreementSetting extends Omit<TextSetting, 'stride'> {
   /**
    * Of each window the first row that is compared, for texts whose beginning nobody predicts (a prompt before an answer); it is run
-   * all the same, and counts in what was saved. Default: 0 throughout, all rows.
+   * all the same, and counts in `held`, not in `heldCompared`. Default: 0 throughout, all rows.
    */
   readonly scoredFrom?: readonly number[];
 }

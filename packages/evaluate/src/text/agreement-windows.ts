@@ -7,7 +7,7 @@ import type { StepLimits } from '../scoring/limits.js';
 import { logSumExp } from '../scoring/log-softmax.js';
 import { type LaneRows, runRows } from '../scoring/run-rows.js';
 import type { TextScoring } from '../scoring/score-texts.js';
-import { addUsage, noUsage, subtractUsage, type Usage } from '../scoring/usage.js';
+import { noUsage, subtractUsage, type Usage } from '../scoring/usage.js';
 
 /** Sums over the compared rows of one window. */
 export interface WindowAgreement {
@@ -49,7 +49,7 @@ export async function agreementOf(tokens: Int32Array, scoredFrom: number, option
   const gated = Lane.open(runner, policy, policy.promptBudget === undefined ? tokens.length : 0, scores);
   let dense: Lane | undefined;
   let [klSum, top1, top5] = [0, 0, 0];
-  let comparedUsage = noUsage;
+  let usageBefore = noUsage;
   try {
     dense = Lane.open(denseRunner, undefined, tokens.length);
     while (dense.position < tokens.length) {
@@ -59,14 +59,15 @@ export async function agreementOf(tokens: Int32Array, scoredFrom: number, option
       const rows = Math.min(most, (isCompared ? tokens.length : scoredFrom) - position, gated.span);
       const own = tokens.subarray(position, position + rows);
       const outputs = isCompared ? Array.from({ length: rows }, (_, row) => row) : [];
-      const before = gated.usage;
       const parts: LaneRows[] = [
         { lane: dense, tokens: own, outputs },
         { lane: gated, tokens: own, outputs },
       ];
       const logits = await logitsOf(parts, outputs.length * vocabularySize, signal);
-      if (!isCompared) continue;
-      comparedUsage = addUsage(comparedUsage, subtractUsage(gated.usage, before));
+      if (!isCompared) {
+        usageBefore = gated.usage;
+        continue;
+      }
       for (let row = 0; row < rows; row++) {
         const compared = compareRow(logits, row, rows + row, vocabularySize);
         if (!Number.isFinite(compared.kl)) throw new LogitsNotFiniteError(`the token at position ${position + row}`);
@@ -75,7 +76,14 @@ export async function agreementOf(tokens: Int32Array, scoredFrom: number, option
         top5 += compared.rank < 5 ? 1 : 0;
       }
     }
-    return { rows: tokens.length - scoredFrom, klSum, top1, top5, usage: gated.usage, comparedUsage };
+    return {
+      rows: tokens.length - scoredFrom,
+      klSum,
+      top1,
+      top5,
+      usage: gated.usage,
+      comparedUsage: subtractUsage(gated.usage, usageBefore),
+    };
   } finally {
     dense?.close();
     gated.close();
