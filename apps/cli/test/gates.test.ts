@@ -155,7 +155,7 @@ describe('gateskip fit', () => {
       method: 'fit',
       license: 'CC0-1.0',
       command:
-        'gateskip fit tiny.gguf --out again.safetensors --text text.txt --tokens 900 --window 128 --rounds 1 --curve-tokens 400 --quality-rows 64 --backend reference',
+        'gateskip fit tiny.gguf --out again.safetensors --text text.txt --tokens 900 --window 128 --curve-tokens 400 --quality-rows 64 --backend reference',
     });
     expect(adapter.provenance.data).toMatch(/^text of text\.txt \(\d+ characters\)$/);
     const [first, second] = await Promise.all([readAdapter(gates), readAdapter(out)]);
