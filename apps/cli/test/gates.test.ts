@@ -111,6 +111,7 @@ describe('gateskip fit --import', () => {
     ['--importance', 'measured'],
     ['--rounds', '2'],
     ['--stand-in-rank', '4'],
+    ['--memory-mib', '512'],
   ])('refuses %s, which would change nothing', async (flag, value) => {
     const ran = await commandLine([
       'fit',

@@ -30,7 +30,11 @@ export function checkGateSource(options: FitVerbOptions): void {
       });
     refuse(options, [...fileOptions, ...fittingOptions], `--distill: stand-ins, K and V, pinned and protected are those of ${distill}.`);
   } else if (imported !== undefined) {
-    refuse(options, fittingOptions, `--import: the gates of ${imported} are taken as they are, without stand-ins.`);
+    refuse(
+      options,
+      [...fittingOptions, ['memoryMib', '--memory-mib']],
+      `--import: the gates of ${imported} are taken as they are, without stand-ins.`,
+    );
   }
 }
 
