@@ -30,6 +30,7 @@ export function checkGateSource(options: FitVerbOptions): void {
       });
     refuse(options, [...fileOptions, ...fittingOptions], `--distill: stand-ins, K and V, pinned and protected are those of ${distill}.`);
   } else if (imported !== undefined) {
+    // Distilling holds hidden states as a fit does, an import holds none.
     refuse(
       options,
       [...fittingOptions, ['memoryMib', '--memory-mib']],
