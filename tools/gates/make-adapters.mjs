@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { keepSettings, writeJson, writeWhole } from '../quality/files.mjs';
 import { wholeOption } from '../quality/option-values.mjs';
 import { recipeOf } from './recipe-of.mjs';
+import { sourceText } from './source-text.mjs';
 
 const here = import.meta.dirname;
 const { values: options } = parseArgs({
@@ -52,6 +53,7 @@ const only = options.only?.split(',');
  * @property {number} [seed] of own text
  * @property {string} [from] file in the folder of --data
  * @property {number} [characters] its first ones; default: all
+ * @property {number} [choiceRecords] its first ones, of multiple choice: questions with their right answers
  */
 /** @type {{ texts: Record<string, TextSource>, profile?: { texts: string[] }, adapters: AdapterEntry[] }} */
 const config = JSON.parse(readFileSync(configFile, 'utf8'));
@@ -70,7 +72,7 @@ if (wanted.some(({ drop }) => drop !== undefined) && !existsSync(profile)) {
 for (const entry of wanted) await makeAdapter(entry);
 
 /** @param {string} name @param {TextSource} source */
-async function makeText(name, { ownTokens, seed, from, characters }) {
+async function makeText(name, { ownTokens, seed, from, ...part }) {
   const file = join(out, name);
   if (existsSync(file)) return;
   if (ownTokens !== undefined)
@@ -86,8 +88,7 @@ async function makeText(name, { ownTokens, seed, from, characters }) {
       ...threads,
     ]);
   if (from === undefined) throw new Error(`${configFile}: text ${name} needs from or ownTokens.`);
-  const text = readFileSync(join(data, from), 'utf8');
-  writeWhole(file, characters === undefined ? text : text.slice(0, characters));
+  writeWhole(file, sourceText(readFileSync(join(data, from), 'utf8'), part));
 }
 
 /** @param {AdapterEntry} entry */

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { recordOf } from '../own-text-record.mjs';
 import { recipeOf } from '../recipe-of.mjs';
+import { sourceText } from '../source-text.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'adapters-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -34,6 +35,34 @@ describe('recipes', () => {
       rule: 'static',
       drop: { count: 12, by: 'influence' },
     });
+  });
+});
+
+describe('text of a source', () => {
+  const choices = [
+    { prompt: 'The sun is responsible for', choices: ['puppies', 'plants sprouting'], answer: 1 },
+    { prompt: 'Question: Where?\nAnswer:', choices: ['here', 'there'], answer: 0 },
+    { prompt: 'One more', choices: ['a'], answer: 0 },
+  ];
+  const lines = choices.map((record) => JSON.stringify(record)).join('\n');
+
+  it('is the file, or its first characters', () => {
+    expect(sourceText('abc')).toBe('abc');
+    expect(sourceText('abc', { characters: 2 })).toBe('ab');
+  });
+
+  it('is questions with their right answers', () => {
+    expect(
+      sourceText(lines, { choiceRecords: 2 })
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual([{ text: 'The sun is responsible for plants sprouting' }, { text: 'Question: Where?\nAnswer: here' }]);
+  });
+
+  it('refuses fewer records than asked, and records without a right answer', () => {
+    expect(() => sourceText(lines, { choiceRecords: 4 })).toThrow('There are 3 records, not 4.');
+    expect(() => sourceText('{"prompt":"a","choices":["b"],"answer":1}', { choiceRecords: 1 })).toThrow('Record 1');
   });
 });
 

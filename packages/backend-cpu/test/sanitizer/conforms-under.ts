@@ -2,14 +2,10 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-/**
- * The whole conformance kit again, that of training too, every instruction set of this machine, three threads, on addons built with sanitizers.
- * Their runtimes must be the first libraries of the process, hence a child with LD_PRELOAD.
- */
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 const repositoryRoot = fileURLToPath(new URL('../../../..', import.meta.url));
 
-interface Sanitizer {
+export interface Sanitizer {
   readonly name: string;
   /** GATESKIP_SANITIZE of CMakeLists.txt, and the build's folder. */
   readonly build: string;
@@ -21,27 +17,11 @@ interface Sanitizer {
   readonly finding: RegExp;
 }
 
-const SANITIZERS: readonly Sanitizer[] = [
-  {
-    name: 'AddressSanitizer and UndefinedBehaviorSanitizer',
-    build: 'address',
-    runtimes: ['libasan.so', 'libubsan.so'],
-    env: { ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1' },
-    refusal: /ASan runtime does not come first|AddressSanitizer|__asan/,
-    finding: /ERROR: AddressSanitizer|runtime error:/,
-  },
-  {
-    name: 'ThreadSanitizer',
-    build: 'thread',
-    runtimes: ['libtsan.so'],
-    // Node itself is not instrumented and gives reports of its own; only those that name the addon count.
-    env: { TSAN_OPTIONS: 'exitcode=0:report_bugs=1' },
-    refusal: /cannot allocate memory in static TLS block|__tsan|ThreadSanitizer/,
-    finding: /WARNING: ThreadSanitizer(?:(?!={18})[\s\S])*(?:gateskip_cpu\.node|gateskip::)/,
-  },
-];
-
-for (const sanitizer of SANITIZERS) {
+/**
+ * The whole conformance kit again, that of training too, every instruction set of this machine, three threads, on an addon built with a sanitizer.
+ * Its runtimes must be the first libraries of the process, hence a child with LD_PRELOAD. A file for each sanitizer, so that both run side by side.
+ */
+export function conformsUnder(sanitizer: Sanitizer): void {
   const runtimes = sanitizer.runtimes.map(
     (name) => spawnSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).stdout?.trim() ?? '',
   );
@@ -56,7 +36,7 @@ for (const sanitizer of SANITIZERS) {
       const configure = ['-S', '.', '-B', folder, '-DCMAKE_BUILD_TYPE=RelWithDebInfo', `-DGATESKIP_SANITIZE=${sanitizer.build}`];
       execFileSync('cmake', configure, options);
       execFileSync('cmake', ['--build', folder, '--parallel', '2'], options);
-    }, 600_000);
+    }, 1_200_000);
 
     it('is really in the addon: it refuses a process without its runtime', () => {
       const { status, stderr } = spawnSync(process.execPath, ['-e', `require(${JSON.stringify(addon)})`], { encoding: 'utf8' });
@@ -78,6 +58,8 @@ for (const sanitizer of SANITIZERS) {
           packageRoot,
           '--reporter',
           'default',
+          '--maxWorkers',
+          '1',
         ],
         {
           cwd: repositoryRoot,
@@ -90,6 +72,6 @@ for (const sanitizer of SANITIZERS) {
       expect(sanitizer.finding.exec(output)?.[0].slice(0, 4000)).toBeUndefined();
       expect(status, output.slice(-4000)).toBe(0);
       expect(Number(/Tests\s+(\d+) passed/.exec(output)?.[1])).toBeGreaterThan(100);
-    }, 600_000);
+    }, 1_200_000);
   });
 }
