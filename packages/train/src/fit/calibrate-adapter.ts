@@ -7,8 +7,9 @@ import { type DraftRequest, withRunner } from './draft-adapter.js';
 import type { FitReport } from './fit-adapter.js';
 import type { ResolvedFitOptions } from './fit-options.js';
 import { keptStrengths } from './kept-strengths.js';
-import { quantilesOf, thresholdsAt } from './quantiles.js';
+import { thresholdsAt } from './quantiles.js';
 import { count, spread, type Windows } from './windows.js';
+import { withCurve } from './with-curve.js';
 
 export interface CalibratedAdapter {
   readonly adapter: GateAdapter;
@@ -52,16 +53,7 @@ export async function calibrateAdapter(
       ? await withRunner(request, undefined, (reference) => measureCurve(runner, { ...input, reference }, pacer, signal))
       : await measureCurve(runner, input, pacer, signal);
     return {
-      adapter: {
-        ...draft,
-        calibration: {
-          ...draft.calibration,
-          tokens: curve.tokens,
-          curve: curve.knots.map(({ kl, top1, perplexity, ...knot }) => knot),
-          ...quantilesOf(scores),
-          branchSkips: curve.branchSkips,
-        },
-      },
+      adapter: withCurve(draft, curve, scores),
       report: {
         tokens: { fit: count(windows.fit), heldOut: count(windows.heldOut), curve: curve.tokens, qualityRows: curve.qualityRows },
         densePerplexity: curve.densePerplexity,

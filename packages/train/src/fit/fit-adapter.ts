@@ -12,12 +12,13 @@ import { mappedStandInsAt } from './fit-gates.js';
 import { type FitOptions, highestShare, type ResolvedFitOptions, resolveFitOptions } from './fit-options.js';
 import { measuredImportance } from './measured-importance.js';
 import { normImportance } from './norm-importance.js';
-import { quantilesOf, thresholdsAt } from './quantiles.js';
+import { thresholdsAt } from './quantiles.js';
 import { sigmoidScores, toGateSet } from './score-scale.js';
 import { assertTells } from './slopes.js';
 import { Stopwatch } from './stopwatch.js';
 import { cutTraceWindows } from './trace-windows.js';
 import { count, spread } from './windows.js';
+import { withCurve } from './with-curve.js';
 
 export interface FitRequest {
   readonly model: Model;
@@ -144,16 +145,7 @@ export async function fitAdapter(request: FitRequest): Promise<FitResult> {
   );
   const curveMs = clock.lap();
 
-  const adapter: GateAdapter = {
-    ...draft,
-    calibration: {
-      ...draft.calibration,
-      tokens: curve.tokens,
-      curve: curve.knots.map(({ threshold, skip, net }) => ({ threshold, skip, net })),
-      ...quantilesOf(scores),
-      branchSkips: curve.branchSkips,
-    },
-  };
+  const adapter = withCurve(draft, curve, scores);
   const report: FitReport = {
     tokens: { fit: count(windows.fit), heldOut: count(windows.heldOut), curve: curve.tokens, qualityRows: curve.qualityRows },
     densePerplexity: curve.densePerplexity,

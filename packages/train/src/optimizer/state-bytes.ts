@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '@gateskip/errors';
+import { parseSizedHeader } from '../sized-header.js';
 import type { AdamWState } from './adam-w.js';
 
 /**
@@ -32,15 +33,17 @@ export function encodeAdamWState(state: AdamWState): Uint8Array {
 /** @throws InvalidArgumentError for bytes that are not such a state; nothing is allocated beyond what they hold */
 export function decodeAdamWState(bytes: Uint8Array): AdamWState {
   const fail = (why: string): never => {
-    throw new InvalidArgumentError(`These bytes are no optimiser state: ${why}.`, 'Resume from an older checkpoint.');
+    throw new InvalidArgumentError(`This is no optimiser state: ${why}.`, 'Resume from an older checkpoint.');
   };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = MAGIC.length + 4;
-  if (bytes.length < start || new TextDecoder().decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) fail('they begin otherwise');
+  if (bytes.length < start || new TextDecoder().decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) fail('it begins otherwise');
   const headerBytes = view.getUint32(MAGIC.length, true);
   if (headerBytes > LONGEST_HEADER || start + headerBytes > bytes.length) fail(`a header of ${headerBytes} bytes does not fit`);
-  const { step, parameters } = parseHeader(new TextDecoder().decode(bytes.subarray(start, start + headerBytes)), fail);
-  const needed = parameters.reduce((sum, [, length]) => sum + 8 * length, start + headerBytes);
+  const { header, sizes } = parseSizedHeader(new TextDecoder().decode(bytes.subarray(start, start + headerBytes)), 'parameters', fail);
+  const step = header.step as number;
+  if (!Number.isSafeInteger(step) || step < 0) fail('its header names no step');
+  const needed = sizes.reduce((sum, [, length]) => sum + 8 * length, start + headerBytes);
   if (needed !== bytes.length) fail(`${needed} bytes are needed, ${bytes.length} are there`);
   let at = start + headerBytes;
   const read = (length: number) => {
@@ -48,22 +51,5 @@ export function decodeAdamWState(bytes: Uint8Array): AdamWState {
     for (let i = 0; i < length; i++, at += 4) array[i] = view.getFloat32(at, true);
     return array;
   };
-  return { step, moments: new Map(parameters.map(([name, length]) => [name, { first: read(length), second: read(length) }])) };
-}
-
-function parseHeader(text: string, fail: (why: string) => never): { step: number; parameters: [string, number][] } {
-  let header: { step?: unknown; parameters?: unknown } | null;
-  try {
-    header = JSON.parse(text);
-  } catch {
-    return fail('the header is not JSON');
-  }
-  const step = header?.step;
-  const parameters = header?.parameters;
-  if (!Number.isSafeInteger(step) || (step as number) < 0 || !Array.isArray(parameters)) return fail('the header lacks step or parameters');
-  for (const entry of parameters as unknown[]) {
-    const [name, length] = Array.isArray(entry) ? entry : [];
-    if (typeof name !== 'string' || !Number.isSafeInteger(length) || length < 0) return fail('a parameter has no name or length');
-  }
-  return { step: step as number, parameters: parameters as [string, number][] };
+  return { step, moments: new Map(sizes.map(([name, length]) => [name, { first: read(length), second: read(length) }])) };
 }

@@ -2,7 +2,8 @@ import { branchMacs, denseRowMacs } from '@gateskip/gate';
 import type { GateAdapter, ModelConfig } from '@gateskip/model';
 import { type CurveInput, MAX_ROWS, measureCurve } from '../fit/calibrate.js';
 import { denseScores } from '../fit/dense-scores.js';
-import { quantilesOf, thresholdsAt } from '../fit/quantiles.js';
+import { thresholdsAt } from '../fit/quantiles.js';
+import { withCurve } from '../fit/with-curve.js';
 import { Pacer } from '../progress.js';
 import { loraStrengthAt, STATIC_THRESHOLD } from './skip-planner.js';
 import type { TrainRequest } from './train-request.js';
@@ -50,9 +51,7 @@ export async function calibrateTrained(
       qualityRows: 1,
       ...(strengths && { loraStrengths: strengths }),
     };
-    const { knots, branchSkips, tokens } = await measureCurve(runner, input, pacer, signal);
-    const curve = knots.map(({ kl, top1, perplexity, ...knot }) => knot);
-    return { ...adapter, calibration: { ...adapter.calibration, tokens, curve, ...quantilesOf(scores), branchSkips } };
+    return withCurve(adapter, await measureCurve(runner, input, pacer, signal), scores);
   } finally {
     await runner.close();
   }

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
+import { parseSizedHeader } from '../sized-header.js';
 import { type Checkpoint, DIGEST_BYTES, MAGIC, PIECE_BYTES, padded } from './checkpoint.js';
 import { CheckpointInvalidError } from './errors.js';
 
@@ -25,17 +26,17 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
     if (Buffer.from(front).toString('latin1', 0, MAGIC.length) !== MAGIC) fail('it is no checkpoint of a training run');
     const headerBytes = new DataView(front.buffer).getUint32(MAGIC.length, true);
     if (headerBytes > LONGEST_HEADER || start + headerBytes > size - DIGEST_BYTES) fail(`a header of ${headerBytes} bytes does not fit`);
-    const { state, blobs } = readHeader(new TextDecoder().decode(await reader.read(headerBytes)), fail);
-    const needed = blobs.reduce((sum, [, length]) => sum + padded(length), start + headerBytes + DIGEST_BYTES);
+    const { header, sizes } = parseSizedHeader(new TextDecoder().decode(await reader.read(headerBytes)), 'blobs', fail);
+    const needed = sizes.reduce((sum, [, length]) => sum + padded(length), start + headerBytes + DIGEST_BYTES);
     if (needed !== size) fail(`${needed} bytes are needed, ${size} are there`);
     const found = new Map<string, Uint8Array>();
-    for (const [name, length] of blobs) {
+    for (const [name, length] of sizes) {
       found.set(name, await reader.read(length));
       await reader.read(padded(length) - length);
     }
     const digest = reader.digest();
     if (!digest.equals(await reader.read(DIGEST_BYTES))) fail('its check sum is not that of its bytes');
-    return { state, blobs: found };
+    return { state: header.state, blobs: found };
   } finally {
     await file.close();
   }
@@ -68,20 +69,4 @@ class HashingReader {
     this.#hash = undefined;
     return digest;
   }
-}
-
-function readHeader(text: string, fail: (why: string) => never): { state: unknown; blobs: [string, number][] } {
-  let header: { state?: unknown; blobs?: unknown } | null;
-  try {
-    header = JSON.parse(text);
-  } catch {
-    return fail('its header is not JSON');
-  }
-  const blobs = header?.blobs;
-  if (!Array.isArray(blobs)) return fail('its header names no arrays');
-  for (const entry of blobs as unknown[]) {
-    const [name, length] = Array.isArray(entry) ? entry : [];
-    if (typeof name !== 'string' || !Number.isSafeInteger(length) || length < 0) return fail('an array has no name or length');
-  }
-  return { state: header?.state, blobs: blobs as [string, number][] };
 }
