@@ -1,14 +1,14 @@
 import {
-  drawLoraDown,
   gateParameterPrefix,
   type ParameterGroup,
   standInMapParameters,
   type TrainerOptions,
   type TrainerParameter,
   trainerParameters,
+  trainerStartValues,
 } from '@gateskip/backend';
 import { branchCount, type GateParameters, type GateSet, gateParameterShapes, type StandInMap, standInRank } from '@gateskip/gate';
-import { type Model, type ModelConfig, tensorShapes } from '@gateskip/model';
+import type { Model } from '@gateskip/model';
 import { gateKind, modelRequest } from './load-request.js';
 
 /** An array of a trainer in host memory, shared with the addon. */
@@ -47,7 +47,7 @@ export function trainerLoad(model: Model, options: TrainerOptions, settings: Tra
     const length = trained.get(name);
     arrays.set(name, { name, value, ...(length !== undefined && { gradient: new Float32Array(length) }) });
   };
-  for (const [name, value] of startValues(config, options)) share(name, value);
+  for (const [name, value] of trainerStartValues(config, options)) share(name, value);
   // What the model has, the addon reads.
   for (const [name, length] of trained) if (!arrays.has(name)) share(name, new Float32Array(length));
   const prefixes = gates && Array.from({ length: branchCount(config) }, (_, branch) => gateParameterPrefix(gates.spec.sharing, branch));
@@ -66,34 +66,6 @@ export function trainerLoad(model: Model, options: TrainerOptions, settings: Tra
     return { name, group: group satisfies ParameterGroup, shape, value, gradient: gradient! };
   });
   return { request, parameters, gates: gates && prefixes && liveGates(gates, prefixes, arrays) };
-}
-
-/** Arrays that the model does not have, as they are before training. */
-function startValues(config: ModelConfig, options: TrainerOptions): Map<string, Float32Array> {
-  const values = new Map<string, Float32Array>();
-  const { gates, lora, trainable } = options;
-  for (let branch = 0; gates !== undefined && branch < branchCount(config); branch++) {
-    const prefix = gateParameterPrefix(gates.spec.sharing, branch);
-    for (const [field, array] of Object.entries(gates.gates[branch]!)) {
-      if (!values.has(`${prefix}.${field}`)) values.set(`${prefix}.${field}`, (array as Float32Array).slice());
-    }
-    const standIn = gates.standIns?.[branch]?.slice() ?? (trainable.includes('standIns') ? new Float32Array(config.hiddenSize) : undefined);
-    if (standIn !== undefined) values.set(`branches.${branch}.standIn`, standIn);
-    const map = gates.standInMaps?.[branch];
-    if (map === undefined) continue;
-    const names = standInMapParameters(branch);
-    values.set(names.down, map.down.slice());
-    values.set(names.up, map.up.slice());
-  }
-  for (let layer = 0; lora !== undefined && layer < config.layers; layer++) {
-    for (const matrix of lora.matrices) {
-      const name = `layers.${layer}.${matrix}`;
-      const [rows, columns] = tensorShapes(config).get(name)!;
-      values.set(`${name}.loraDown`, drawLoraDown(lora.seed, layer, matrix, lora.rank, columns));
-      values.set(`${name}.loraUp`, new Float32Array(rows * lora.rank));
-    }
-  }
-  return values;
 }
 
 function liveGates(gates: GateSet, prefixes: readonly string[], arrays: ReadonlyMap<string, SharedArray>): GateSet {

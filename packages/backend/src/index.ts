@@ -40,6 +40,7 @@ export {
   standInMapParameters,
   trainerParameters,
 } from './trainer-parameters.js';
+export { trainerStartValues } from './trainer-start-values.js';
 export type { PreparedTrainStep, TrainerContext } from './trainer-validation.js';
 export { DEFAULT_MAX_TRAIN_ROWS, validateTrainerOptions, validateTrainStep } from './trainer-validation.js';
 export { validateAdapter } from './validate-adapter.js';

@@ -1,6 +1,5 @@
 import {
   DEFAULT_MAX_TRAIN_ROWS,
-  drawLoraDown,
   gateParameterPrefix,
   LAYER_MATRICES,
   type LayerMatrix,
@@ -9,6 +8,7 @@ import {
   type Trainer,
   type TrainerOptions,
   trainerParameters,
+  trainerStartValues,
   validateTrainerOptions,
 } from '@gateskip/backend';
 import { InvalidArgumentError } from '@gateskip/errors';
@@ -30,7 +30,7 @@ export async function loadTrainer(model: Model, options: TrainerOptions): Promis
     throw new InvalidArgumentError(`Option ${unknown.join(', ')} is not known to the reference backend.`, 'It has no extra options.');
   validateTrainerOptions(config, options);
   const weights = await readWeights(model, options.onProgress, options.signal);
-  const starts = startValues(config, weights, options);
+  const starts = [...modelValues(weights), ...trainerStartValues(config, options)];
   const described = trainerParameters(config, options);
   const trained = new Set(described.map(({ name }) => name));
   const store = new Map<string, Parameter>();
@@ -64,8 +64,8 @@ export async function loadTrainer(model: Model, options: TrainerOptions): Promis
   return new ReferenceTrainer(training, current, parameters, options.maxRows ?? DEFAULT_MAX_TRAIN_ROWS);
 }
 
-/** Every array of the model by its name, as it is before training. */
-function startValues(config: ModelConfig, weights: Weights, options: TrainerOptions): Map<string, Float32Array> {
+/** Every array of the model by its name. */
+function modelValues(weights: Weights): Map<string, Float32Array> {
   const values = new Map<string, Float32Array>([
     ['tokenEmbedding', weights.tokenEmbedding],
     ['outputNorm', weights.outputNorm],
@@ -73,25 +73,6 @@ function startValues(config: ModelConfig, weights: Weights, options: TrainerOpti
   ]);
   for (const [layer, arrays] of weights.layers.entries()) {
     for (const [name, array] of Object.entries(arrays)) values.set(`layers.${layer}.${name}`, array as Float32Array);
-  }
-  const { gates, lora, trainable } = options;
-  for (let branch = 0; gates !== undefined && branch < branchCount(config); branch++) {
-    const prefix = gateParameterPrefix(gates.spec.sharing, branch);
-    for (const [field, array] of Object.entries(gates.gates[branch]!)) values.set(`${prefix}.${field}`, (array as Float32Array).slice());
-    const standIn = gates.standIns?.[branch]?.slice() ?? (trainable.includes('standIns') ? new Float32Array(config.hiddenSize) : undefined);
-    if (standIn !== undefined) values.set(`branches.${branch}.standIn`, standIn);
-    const map = gates.standInMaps?.[branch];
-    if (map === undefined) continue;
-    const names = standInMapParameters(branch);
-    values.set(names.down, map.down.slice());
-    values.set(names.up, map.up.slice());
-  }
-  for (let layer = 0; lora !== undefined && layer < config.layers; layer++) {
-    for (const matrix of lora.matrices) {
-      const [rows, columns] = tensorShapes(config).get(`layers.${layer}.${matrix}`)!;
-      values.set(`layers.${layer}.${matrix}.loraDown`, drawLoraDown(lora.seed, layer, matrix, lora.rank, columns));
-      values.set(`layers.${layer}.${matrix}.loraUp`, new Float32Array(rows * lora.rank));
-    }
   }
   return values;
 }
