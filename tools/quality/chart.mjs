@@ -20,7 +20,7 @@ const colors = ['#18181b', '#2563eb', '#d97706', '#059669', '#db2777', '#7c3aed'
 export function chart(title, panels) {
   const names = [...new Set(panels.flatMap(({ lines }) => lines.map(({ name }) => name)))];
   const width = panels.length * panelWidth;
-  const columns = Math.max(1, Math.floor(width / 180));
+  const columns = Math.max(1, Math.floor((width - left) / legendColumn(names)));
   const legendHeight = 18 * Math.ceil(names.length / columns) + 10;
   const legend = names.map((name, index) => {
     const x = left + (index % columns) * ((width - left) / columns);
@@ -35,6 +35,11 @@ ${panels.map((panel, index) => drawPanel(panel, names, index * panelWidth)).join
 ${legend.join('\n')}
 </svg>
 `;
+}
+
+/** Room for a mark and the longest name, of letters that are at most so wide on the mean in any common font. @param {readonly string[]} names */
+function legendColumn(names) {
+  return Math.max(160, 26 + 7.5 * Math.max(...names.map(({ length }) => length)));
 }
 
 /** @param {Panel} panel @param {readonly string[]} names @param {number} offset */

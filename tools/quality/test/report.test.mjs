@@ -169,6 +169,18 @@ describe('charts', () => {
     expect(svg).not.toMatch(/NaN|Infinity/);
     expect(svg.match(/<polyline points="([^"]*)"/)[1].split(' ')).toHaveLength(2);
   });
+  it('have room for long names in the legend', () => {
+    const names = ['a', 'b'.repeat(31), 'c', 'd'.repeat(12), 'e', 'f'];
+    const panel = { x: 'x', y: 'y', lines: names.map((name) => ({ name, dots: [{ x: 1, y: 1 }] })) };
+    const svg = chart('t', [panel, panel]);
+    const labels = [...svg.matchAll(/<text x="([\d.]+)" y="([\d.]+)">([a-f]+)<\/text>/g)].map(([, x, y, name]) => ({ x: +x, y: +y, name }));
+    expect(labels.map(({ name }) => name)).toEqual(names);
+    for (const [at, label] of labels.entries()) {
+      const next = labels[at + 1];
+      const end = label.x + 7.5 * label.name.length;
+      expect(end).toBeLessThan(next?.y === label.y ? next.x - 10 : 940);
+    }
+  });
   it('escape what they are given and stand a single dot', () => {
     const svg = chart('a < b & "c"', [{ x: 'x', y: 'y', lines: [{ name: '<n>', dots: [{ x: 1, y: 2 }] }] }]);
     expect(svg).toContain('a &lt; b &amp; &quot;c&quot;');
